@@ -1,0 +1,1 @@
+"""Test data: templates and rules, the resolving of environments and secrets, masking."""

@@ -1,0 +1,87 @@
+"""What the engine tells: a stream of frozen events, the only source of every report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from pytest_orchestra.model.json import JsonValue
+from pytest_orchestra.model.run import RunFault, RunStatus, StepResult, SuiteRun, TestRun
+
+__all__ = [
+    "Event",
+    "RunFinished",
+    "RunStarted",
+    "StepFinished",
+    "StepPolled",
+    "StepStarted",
+    "SuiteFinished",
+    "SuiteStarted",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something that happened at ``at`` (UTC)."""
+
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuiteStarted(Event):
+    """A SuiteRun began."""
+
+    suite_run: SuiteRun
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStarted(Event):
+    """A TestRun began."""
+
+    run: TestRun
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepStarted(Event):
+    """A step began."""
+
+    run_id: str
+    alias: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepPolled(Event):
+    """A polling assertion looked and its condition did not hold yet; ``observed`` is what it saw."""
+
+    run_id: str
+    alias: str
+    poll: int
+    observed: JsonValue
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepFinished(Event):
+    """A step ended."""
+
+    run_id: str
+    result: StepResult
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFinished(Event):
+    """A TestRun ended. ``steps`` has every step of the scenario, also those not reached."""
+
+    run: TestRun
+    status: RunStatus
+    steps: tuple[StepResult, ...] = ()
+    fault: RunFault | None = None
+    reason: str | None = None
+    queued_s: float = field(default=0.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuiteFinished(Event):
+    """A SuiteRun ended."""
+
+    suite_run: SuiteRun

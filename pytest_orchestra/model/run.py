@@ -1,0 +1,196 @@
+"""Runs and their results. States are those of the architecture's sections 4.8 and 5."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from pytest_orchestra.model.definition import ChannelType, StepKind
+from pytest_orchestra.model.json import JsonObject, JsonValue
+
+__all__ = [
+    "Exchange",
+    "Observation",
+    "RunFault",
+    "RunStatus",
+    "StepResult",
+    "StepStatus",
+    "SuiteRun",
+    "SuiteRunStatus",
+    "TestRun",
+    "Violation",
+    "ViolationType",
+]
+
+
+class StepStatus(StrEnum):
+    """The state of a step in a run."""
+
+    PENDING = "PENDING"
+    RUNNING = "RUNNING"
+    PASSED = "PASSED"
+    FAILED = "FAILED"
+    SKIPPED = "SKIPPED"
+    FLAKY = "FLAKY"
+
+
+class RunStatus(StrEnum):
+    """The state of a TestRun. ``FAILED`` means violations, ``ERROR`` that our side was wrong."""
+
+    PENDING = "PENDING"
+    QUEUED = "QUEUED"
+    IN_PROGRESS = "IN_PROGRESS"
+    PASSED = "PASSED"
+    FAILED = "FAILED"
+    ERROR = "ERROR"
+    SKIPPED = "SKIPPED"
+    FAILED_STUCK = "FAILED_STUCK"
+    CANCELLED = "CANCELLED"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing more will happen to it."""
+        return self not in (RunStatus.PENDING, RunStatus.QUEUED, RunStatus.IN_PROGRESS)
+
+
+class SuiteRunStatus(StrEnum):
+    """The state of a SuiteRun."""
+
+    PENDING = "PENDING"
+    IN_PROGRESS = "IN_PROGRESS"
+    PASSED = "PASSED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+
+
+class ViolationType(StrEnum):
+    """What the system under test did wrong."""
+
+    HTTP_ERROR = "HTTP_ERROR"
+    CONTRACT_VIOLATION = "CONTRACT_VIOLATION"
+    BUSINESS_RULE_VIOLATION = "BUSINESS_RULE_VIOLATION"
+    TIMEOUT = "TIMEOUT"
+    VALIDATION_ERROR = "VALIDATION_ERROR"
+    DB_ASSERTION_FAILED = "DB_ASSERTION_FAILED"
+    KAFKA_MESSAGE_NOT_FOUND = "KAFKA_MESSAGE_NOT_FOUND"
+    QUEUE_MESSAGE_NOT_FOUND = "QUEUE_MESSAGE_NOT_FOUND"
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One thing the system under test did wrong.
+
+    ``code`` is short and stable (``status``, ``schema``, ``rule``, ``until``, ``failWhen`` ...). ``details`` may hold
+    ``expected``, ``observed``, ``rule``, ``parts`` (list of ``{"expression", "value"}``), ``pointer``, ``place``.
+    """
+
+    type: ViolationType
+    code: str
+    message: str
+    details: JsonObject = field(default_factory=dict)
+    settling_time_ms: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What polls saw: a value that stood from ``first_ms`` to ``last_ms`` after the first poll, ``count`` times."""
+
+    value: JsonValue
+    first_ms: float
+    last_ms: float
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One call, for people: ``request`` and ``response`` masked and shortened, ``reproduce`` a shell command."""
+
+    request: JsonObject = field(default_factory=dict)
+    response: JsonObject | None = None
+    reproduce: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RunFault:
+    """An error of ours that ended a step or a run: its class, its message and its hint."""
+
+    error: str
+    message: str
+    hint: str | None = None
+    place: str | None = None
+
+    def __str__(self) -> str:
+        text = f"{self.place}: {self.message}" if self.place else self.message
+        return f"{text}\nhint: {self.hint}" if self.hint else text
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """The outcome of a step. Durations are milliseconds, moments are UTC, everything is masked already.
+
+    ``response`` is what templates see as ``step.ALIAS.response``. ``settling_time_ms`` runs from the end of the causing
+    action to the moment an assertion first held. ``observations`` is the history of polls, equal neighbours merged.
+    """
+
+    alias: str
+    name: str
+    kind: StepKind
+    channel_type: ChannelType
+    element_id: str
+    order_index: int
+    status: StepStatus
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    duration_ms: float = 0.0
+    actual_status_code: int | None = None
+    response: JsonObject | None = None
+    settling_time_ms: float | None = None
+    polls: int = 0
+    observations: tuple[Observation, ...] = ()
+    exchange: Exchange | None = None
+    exported: JsonObject = field(default_factory=dict)
+    violations: tuple[Violation, ...] = ()
+    fault: RunFault | None = None
+    skip_reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TestRun:
+    """One execution of one scenario with one data set. ``key`` is the pytest node id without its folder's noise:
+    ``order.bpmn::large-order[vip]``, unique in the SuiteRun.
+    """
+
+    __test__ = False  # pytest would take the class for a test by its name
+
+    id: str
+    suite_run_id: str
+    key: str
+    process_id: str
+    process_hash: str
+    scenario_key: str
+    scenario_version: str
+    data_set: str | None
+    environment: str
+    mode: str
+    correlation_id: str
+    status: RunStatus = RunStatus.PENDING
+    reason: str | None = None
+    created_at: datetime | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SuiteRun:
+    """One execution of a suite; ``context`` is what its scenarios exported."""
+
+    id: str
+    key: str
+    tenant: str
+    status: SuiteRunStatus = SuiteRunStatus.PENDING
+    context: JsonObject = field(default_factory=dict)
+    plugin_version: str = ""
+    created_at: datetime | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None

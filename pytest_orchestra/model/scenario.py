@@ -1,0 +1,127 @@
+"""Scenarios: paths through a process, with their steps, data and reasons."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from pytest_orchestra.model.definition import (
+    Criterion,
+    Dependency,
+    RunMode,
+    ScenarioStatus,
+    StepDefinition,
+    StepKind,
+)
+from pytest_orchestra.model.source import Problem
+
+__all__ = [
+    "CoverageGoal",
+    "CriterionCoverage",
+    "DecisionTaken",
+    "MissedGoal",
+    "ScenarioStep",
+    "ScenarioSuite",
+    "TestScenario",
+]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class CoverageGoal:
+    """One thing to cover: a node or flow by its BPMN id, or a decision's outcome as ``gateway->flow``."""
+
+    criterion: Criterion
+    element: str
+
+    def __str__(self) -> str:
+        return f"{self.criterion}:{self.element}"
+
+
+@dataclass(frozen=True, slots=True)
+class MissedGoal:
+    """A goal that no scenario covers, and why."""
+
+    element: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CriterionCoverage:
+    """How much of a criterion the suite covers, out of all the process has."""
+
+    criterion: Criterion
+    covered: int
+    total: int
+    missing: tuple[MissedGoal, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionTaken:
+    """The branches that one scenario took at one decision point, in the order of its visits.
+
+    ``element`` is a gateway, a node with conditional flows, or an activity with boundary events; each entry of
+    ``branches`` is a flow id, or the id of a boundary event (``normal`` where the activity ended normally).
+    """
+
+    element: str
+    branches: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ScenarioStep:
+    """A step at its place in a scenario. ``alias`` is unique there: the second time a loop brings the step it is
+    ``alias_2``. ``element_id`` is the BPMN element that it stands for.
+    """
+
+    order_index: int
+    alias: str
+    name: str
+    element_id: str
+    definition: StepDefinition
+
+    @property
+    def kind(self) -> StepKind:
+        """What the step is for."""
+        return self.definition.kind
+
+
+@dataclass(frozen=True, slots=True)
+class TestScenario:
+    """One path through the process.
+
+    ``nodes`` and ``flows`` are BPMN ids in execution order. ``conditions`` are the texts that must hold along the way.
+    ``data_sets`` names the data that fits; ``serves`` the goals that it covers; ``version`` is the
+    SHA-256 (hex) of what it does.
+    """
+
+    __test__ = False  # pytest would take the class for a test by its name
+
+    key: str
+    name: str
+    steps: tuple[ScenarioStep, ...] = ()
+    nodes: tuple[str, ...] = ()
+    flows: tuple[str, ...] = ()
+    decisions: tuple[DecisionTaken, ...] = ()
+    conditions: tuple[str, ...] = ()
+    data_sets: tuple[str, ...] = ()
+    serves: tuple[CoverageGoal, ...] = ()
+    tags: tuple[str, ...] = ()
+    depends_on: tuple[Dependency, ...] = ()
+    status: ScenarioStatus = ScenarioStatus.PUBLISHED
+    active: bool = True
+    mode: RunMode = RunMode.STOP_ON_FIRST_FAILURE
+    version: str = ""
+    line: int = 0
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ScenarioSuite:
+    """All scenarios of one process, with what they cover and what they do not, and why."""
+
+    process_id: str
+    process_name: str
+    process_hash: str
+    criteria: tuple[Criterion, ...]
+    scenarios: tuple[TestScenario, ...] = ()
+    coverage: tuple[CriterionCoverage, ...] = ()
+    problems: tuple[Problem, ...] = field(default=())

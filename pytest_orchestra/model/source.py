@@ -1,0 +1,45 @@
+"""Where something stands in a file, and what is wrong there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+__all__ = ["Place", "Problem", "Severity"]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    """A position in a file: ``order.bpmn:42:7``. Lines and columns count from 1; 0 means unknown."""
+
+    file: str
+    line: int = 0
+    column: int = 0
+
+    def __str__(self) -> str:
+        if not self.line:
+            return self.file
+        return f"{self.file}:{self.line}:{self.column}" if self.column else f"{self.file}:{self.line}"
+
+
+class Severity(StrEnum):
+    """How bad a problem is: an error stops its subject from being used, a warning does not."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that a reader or the generation found wrong, with one action that mends it."""
+
+    severity: Severity
+    place: Place
+    message: str
+    hint: str | None = None
+    element: str | None = None
+
+    def __str__(self) -> str:
+        text = f"{self.place}: {self.message}"
+        return f"{text}\nhint: {self.hint}" if self.hint else text

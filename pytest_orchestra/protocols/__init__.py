@@ -1,0 +1,1 @@
+"""The protocols in the box; each file is one implementation of the engine port."""

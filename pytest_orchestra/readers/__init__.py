@@ -1,0 +1,1 @@
+"""Files to model: each reader collects problems with their place and goes on."""

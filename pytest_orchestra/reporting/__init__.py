@@ -1,0 +1,1 @@
+"""Reports: listeners of the engine and renderers of its results."""
