@@ -12,6 +12,7 @@ OrchestraError
 ├── UnusableEnvironmentError   the environment does not provide what a step needs
 │   ├── UnknownAliasError      no such service, database, cluster or broker
 │   ├── SecretNotFoundError    a secret's reference leads nowhere
+│   ├── VariableNotSetError    a profile names an environment variable that is not set
 │   ├── UnreachableError       nothing listens, or the name does not resolve
 │   └── LoginRefusedError      the peer refuses the credentials
 ├── StoreError                 the results store
@@ -51,6 +52,7 @@ __all__ = [
     "UnreachableError",
     "UnreadableFileError",
     "UnusableEnvironmentError",
+    "VariableNotSetError",
 ]
 
 
@@ -117,7 +119,22 @@ class SettingsError(OrchestraError):
 
 
 class TemplateError(OrchestraError):
-    """A template or rule cannot be used."""
+    """A template or rule cannot be used.
+
+    ``roots`` are the root names (``response``, ``data`` ...) of all that the failing part of it reads: where
+    ``response`` is among them, the reply of the system under test may be what is wrong. Empty if the text is.
+    """
+
+    def __init__(
+        self,
+        fact: str,
+        *,
+        place: Place | None = None,
+        hint: str | None = None,
+        roots: frozenset[str] = frozenset(),
+    ) -> None:
+        super().__init__(fact, place=place, hint=hint)
+        self.roots = roots
 
 
 class TemplateSyntaxError(TemplateError):
@@ -125,7 +142,19 @@ class TemplateSyntaxError(TemplateError):
 
 
 class UndefinedVariableError(TemplateError):
-    """A template or rule names something that does not exist."""
+    """A template or rule names something that does not exist; ``root`` is the name in which it was looked for."""
+
+    def __init__(
+        self,
+        fact: str,
+        *,
+        place: Place | None = None,
+        hint: str | None = None,
+        root: str = "",
+        roots: frozenset[str] = frozenset(),
+    ) -> None:
+        super().__init__(fact, place=place, hint=hint, roots=roots | {root} if root else roots)
+        self.root = root
 
 
 class EvaluationError(TemplateError):
@@ -142,6 +171,10 @@ class UnknownAliasError(UnusableEnvironmentError):
 
 class SecretNotFoundError(UnusableEnvironmentError):
     """The reference of a secret leads nowhere."""
+
+
+class VariableNotSetError(UnusableEnvironmentError):
+    """A profile names an environment variable that is not set."""
 
 
 class UnreachableError(UnusableEnvironmentError):
