@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    GetJsonSchemaHandler,
     JsonValue,
     StringConstraints,
     field_validator,
     model_validator,
 )
 from pydantic.alias_generators import to_camel
-from pydantic.json_schema import SkipJsonSchema
+from pydantic.json_schema import JsonSchemaValue, SkipJsonSchema
+from pydantic_core import CoreSchema
 
 from pytest_orchestra.model.source import Place
 
@@ -61,6 +63,16 @@ class Definition(BaseModel):
         validate_by_alias=True,
         use_attribute_docstrings=True,
     )
+
+    short_form: ClassVar[str | None] = None
+    """What a mere text stands for, where one may be written instead of the fields."""
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        schema = handler(core_schema)
+        if cls.short_form is None:
+            return schema
+        return {"anyOf": [{"type": "string", "description": cls.short_form}, schema]}
 
 
 class StepKind(StrEnum):
@@ -124,6 +136,8 @@ class RunMode(StrEnum):
 class EndpointRef(Definition):
     """One operation of a service; in short ``orders.placeOrder`` or ``orders.POST /orders``."""
 
+    short_form: ClassVar[str | None] = "`service.operationId` or `service.METHOD /path`."
+
     protocol_id: str = "http"
     service_name: str
     endpoint_name: str
@@ -144,6 +158,8 @@ class EndpointRef(Definition):
 
 class Rule(Definition):
     """A business rule: an expression that must hold, in short just its text."""
+
+    short_form: ClassVar[str | None] = "The expression."
 
     rule: str
     """The expression, for example `response.body.total == data.total`."""
@@ -265,6 +281,8 @@ class StepDefinition(Definition):
 
 class Dependency(Definition):
     """A scenario that must have ended before this one starts; in short just its key."""
+
+    short_form: ClassVar[str | None] = "The scenario's key."
 
     scenario: str
     """Its key, or `key[data set]`, or `file.bpmn::key` for one of another process."""

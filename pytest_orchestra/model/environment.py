@@ -6,7 +6,7 @@ The profiles are what a user writes in ``environments.yaml``. Text fields may ho
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import Field, JsonValue, field_validator, model_validator
 from pydantic.json_schema import SkipJsonSchema
@@ -32,6 +32,8 @@ def _checked_ref(value: str | None) -> str | None:
 class ServiceProfile(Definition):
     """A service that speaks HTTP or gRPC; in short just its base URL."""
 
+    short_form: ClassVar[str | None] = "Its base URL."
+
     base_url: str
     """Scheme, host, port and path prefix."""
     headers: dict[str, str] = Field(default_factory=dict)
@@ -55,6 +57,8 @@ class ServiceProfile(Definition):
 
 class DbConnectionProfile(Definition):
     """A database; in short just its URL."""
+
+    short_form: ClassVar[str | None] = "Its URL, without password."
 
     url: str
     """`postgresql://host:port/name`, without password."""

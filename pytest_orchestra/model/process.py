@@ -11,13 +11,16 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 
+from pytest_orchestra.model.diagram import Diagram, Point, Shape
 from pytest_orchestra.model.source import Place, Problem
 
 __all__ = [
+    "Assignment",
     "Association",
     "Collaboration",
     "Condition",
     "DataElement",
+    "Described",
     "Diagram",
     "EventDefinition",
     "EventKind",
@@ -101,12 +104,7 @@ class NodeKind(StrEnum):
 
 
 _CONTAINERS = frozenset(
-    {
-        NodeKind.SUB_PROCESS,
-        NodeKind.TRANSACTION,
-        NodeKind.AD_HOC_SUB_PROCESS,
-        NodeKind.SUB_CHOREOGRAPHY,
-    }
+    {NodeKind.SUB_PROCESS, NodeKind.TRANSACTION, NodeKind.AD_HOC_SUB_PROCESS, NodeKind.SUB_CHOREOGRAPHY}
 )
 
 
@@ -135,16 +133,32 @@ class LoopKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Extension:
-    """A vendor's extension element, kept as it stands: qualified name ``{namespace}local``."""
+    """A vendor's extension element, kept as it stands: qualified name ``{namespace}local``.
+
+    A vendor's attribute on a BPMN element is an extension too: ``is_attribute``, its value in ``text``.
+    """
 
     name: str
     attributes: tuple[tuple[str, str], ...] = ()
     text: str = ""
     children: tuple[Extension, ...] = ()
+    is_attribute: bool = False
 
     def attribute(self, name: str, default: str | None = None) -> str | None:
         """Give the value of the attribute of that name."""
         return dict(self.attributes).get(name, default)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Described:
+    """What every BPMN element may say besides its own: documentation, the vendors' ``extensions``, and in
+    ``attributes`` and ``details`` the standard attributes and elements that no field of ours holds.
+    """
+
+    documentation: str = ""
+    attributes: tuple[tuple[str, str], ...] = ()
+    details: tuple[RootElement, ...] = ()
+    extensions: tuple[Extension, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,10 +171,11 @@ class Condition:
 
 
 @dataclass(frozen=True, slots=True)
-class EventDefinition:
+class EventDefinition(Described):
     """One event definition. ``ref`` is the id of the message, signal, error or escalation (the link's
     name for links, the compensated activity for compensation); ``reference`` its name or code, resolved.
     ``timer`` is ``timeDate``, ``timeDuration`` or ``timeCycle`` with its text in ``expression``.
+    ``link_sources`` and ``link_target`` are the ids that a link definition may state beside its name.
     """
 
     kind: EventKind
@@ -170,11 +185,17 @@ class EventDefinition:
     expression: Condition | None = None
     timer: str | None = None
     operation_ref: str | None = None
+    wait_for_completion: bool = True
+    link_sources: tuple[str, ...] = ()
+    link_target: str | None = None
+    place: Place | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class LoopCharacteristics:
-    """How an activity repeats: standard loop or multi-instance."""
+class LoopCharacteristics(Described):
+    """How an activity repeats. ``condition`` is the loop condition of a standard loop, the completion condition of a
+    multi-instance one; ``collection`` what the latter runs over, ``input_item`` one element of it; likewise ``output``.
+    """
 
     kind: LoopKind
     condition: Condition | None = None
@@ -182,14 +203,20 @@ class LoopCharacteristics:
     collection: str | None = None
     maximum: int | None = None
     test_before: bool = False
+    input_item: str | None = None
+    output_collection: str | None = None
+    output_item: str | None = None
+    behavior: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class FlowNode:
+class FlowNode(Described):
     """An activity, event or gateway.
 
     ``scope`` is the id of the enclosing sub-process, or None at the top; ``name`` has its white space
     folded. ``attached_to`` and ``is_interrupting`` speak of boundary events and event sub-process starts.
+    ``event_gateway_type`` is ``Exclusive`` or ``Parallel``, ``ordering`` an ad-hoc sub-process's ``Parallel`` or
+    ``Sequential``; ``participants``, ``initiating_participant`` and ``message_flows`` belong to choreography.
     """
 
     id: str
@@ -210,11 +237,15 @@ class FlowNode:
     message_ref: str | None = None
     implementation: str | None = None
     script: str | None = None
+    script_format: str | None = None
     instantiate: bool = False
+    event_gateway_type: str | None = None
+    ordering: str | None = None
+    participants: tuple[str, ...] = ()
+    initiating_participant: str | None = None
+    message_flows: tuple[str, ...] = ()
     activation_condition: Condition | None = None
     completion_condition: Condition | None = None
-    documentation: str = ""
-    extensions: tuple[Extension, ...] = ()
 
     @property
     def label(self) -> str:
@@ -223,8 +254,11 @@ class FlowNode:
 
 
 @dataclass(frozen=True, slots=True)
-class SequenceFlow:
-    """An edge of the control flow from ``source`` to ``target`` (ids of flow nodes)."""
+class SequenceFlow(Described):
+    """An edge of the control flow from ``source`` to ``target`` (ids of flow nodes of the same process).
+
+    Where the two have different scopes, the flow crosses the border of a sub-process; BPMN forbids that, files hold it.
+    """
 
     id: str
     source: str
@@ -240,48 +274,73 @@ class SequenceFlow:
 
 
 @dataclass(frozen=True, slots=True)
-class Lane:
-    """A lane and the ids of the flow nodes in it."""
+class Lane(Described):
+    """A lane and the ids of the flow nodes in it; ``scope`` is the sub-process that it divides, if any."""
 
     id: str
     name: str = ""
     nodes: tuple[str, ...] = ()
     parent: str | None = None
+    scope: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class DataElement:
-    """A data object, data object reference, data store (reference), property, data input or output."""
+class DataElement(Described):
+    """A data object, data object reference, data store (reference), property, data input or output. ``ref`` is the
+    object or store that a reference stands for, ``item_ref`` its item definition, ``scope`` the node that holds it.
+    """
 
     id: str
     kind: str
     name: str = ""
     ref: str | None = None
     scope: str | None = None
+    item_ref: str | None = None
+    is_collection: bool = False
+    state: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Association:
-    """An association or data association between two elements."""
+class Assignment:
+    """One assignment of a data association: the value of ``source`` is written to ``target``."""
+
+    source: Condition | None = None
+    target: Condition | None = None
+    language: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Association(Described):
+    """An association or data association between two elements. ``source`` is the first of ``sources``; ``scope`` the
+    node that a data association belongs to.
+    """
 
     id: str
     source: str | None
     target: str | None
     kind: str = "association"
+    sources: tuple[str, ...] = ()
+    direction: str | None = None
+    scope: str | None = None
+    transformation: Condition | None = None
+    assignments: tuple[Assignment, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Participant:
+class Participant(Described):
     """A pool. ``process_ref`` is None for a black box."""
 
     id: str
     name: str = ""
     process_ref: str | None = None
     multiplicity: tuple[int, int] | None = None
+    interfaces: tuple[str, ...] = ()
+    end_points: tuple[str, ...] = ()
+    place: Place | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class MessageFlow:
+class MessageFlow(Described):
     """A message between two pools or elements of them."""
 
     id: str
@@ -289,23 +348,37 @@ class MessageFlow:
     target: str
     name: str = ""
     message_ref: str | None = None
+    place: Place | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Collaboration:
-    """The pools of a file and the messages between them."""
+class Collaboration(Described):
+    """The pools of a file and the messages between them.
+
+    ``kind`` is ``collaboration``, ``globalConversation`` or ``choreography`` (the process of the same id is its flow).
+    ``conversations`` holds conversation nodes and links, ``details`` correlation keys and what else belongs to it.
+    """
 
     id: str
     name: str = ""
     participants: tuple[Participant, ...] = ()
     message_flows: tuple[MessageFlow, ...] = ()
+    kind: str = "collaboration"
+    is_closed: bool = False
+    conversations: tuple[RootElement, ...] = ()
+    associations: tuple[Association, ...] = ()
+    artifacts: tuple[RootElement, ...] = ()
+    place: Place | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class RootElement:
+class RootElement(Described):
     """A named thing beside the processes: message, signal, error, escalation, item definition, data
     store, resource, global task, choreography, correlation property, import ... ``kind`` is its BPMN
     element name, ``code`` an ``errorCode`` or ``escalationCode``, ``ref`` a ``structureRef``/``itemRef``.
+
+    Also any standard element that has no class of its own, kept as a tree: ``children``, ``attributes`` and ``text``
+    as they stand, ``id`` empty where the file gives none.
     """
 
     id: str
@@ -313,12 +386,14 @@ class RootElement:
     name: str = ""
     code: str | None = None
     ref: str | None = None
-    extensions: tuple[Extension, ...] = ()
     children: tuple[RootElement, ...] = ()
+    text: str = ""
+    scope: str | None = None
+    place: Place | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class InterfaceOperation:
+class InterfaceOperation(Described):
     """One ``bpmn:operation`` of an interface, which tasks name by ``operationRef``."""
 
     id: str
@@ -327,53 +402,25 @@ class InterfaceOperation:
     out_message: str | None = None
     errors: tuple[str, ...] = ()
     implementation: str | None = None
-    extensions: tuple[Extension, ...] = ()
+    place: Place | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Interface:
+class Interface(Described):
     """A ``bpmn:interface`` with its operations."""
 
     id: str
     name: str = ""
     implementation: str | None = None
     operations: tuple[InterfaceOperation, ...] = ()
-    extensions: tuple[Extension, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Point:
-    """A point of the diagram, in its own units (pixels, in practice)."""
-
-    x: float
-    y: float
-
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """The box of an element in the diagram."""
-
-    element: str
-    x: float
-    y: float
-    width: float
-    height: float
-    is_expanded: bool | None = None
-    is_horizontal: bool | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Diagram:
-    """The diagram interchange of a file: shapes by element, way points of edges by element."""
-
-    shapes: tuple[Shape, ...] = ()
-    edges: tuple[tuple[str, tuple[Point, ...]], ...] = ()
+    place: Place | None = None
 
 
 @dataclass(frozen=True)
-class Process:
+class Process(Described):
     """One process with its control flow graph: ``nodes`` and ``flows`` in document order.
 
+    ``kind`` is ``process`` or ``choreography``; ``artifacts`` are text annotations and groups.
     ``hash`` is the SHA-256 (hex) of what the control flow says; layout and documentation do not change it.
     """
 
@@ -387,8 +434,8 @@ class Process:
     lanes: tuple[Lane, ...] = ()
     data: tuple[DataElement, ...] = ()
     associations: tuple[Association, ...] = ()
-    documentation: str = ""
-    extensions: tuple[Extension, ...] = ()
+    kind: str = "process"
+    artifacts: tuple[RootElement, ...] = ()
 
     @property
     def label(self) -> str:
@@ -443,3 +490,10 @@ class ProcessDocument:
     exporter: str | None = None
     expression_language: str | None = None
     problems: tuple[Problem, ...] = ()
+    id: str = ""
+    name: str = ""
+    target_namespace: str | None = None
+    exporter_version: str | None = None
+    attributes: tuple[tuple[str, str], ...] = ()
+    documentation: str = ""
+    extensions: tuple[Extension, ...] = ()

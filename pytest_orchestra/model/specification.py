@@ -41,7 +41,10 @@ class MediaType:
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A parameter in ``path``, ``query``, ``header`` or ``cookie``."""
+    """A parameter in ``path``, ``query``, ``header`` or ``cookie``.
+
+    ``media_type`` is that of a parameter described by ``content``, which is written so and not by ``style``.
+    """
 
     name: str
     location: str
@@ -50,6 +53,7 @@ class Parameter:
     style: str | None = None
     explode: bool | None = None
     examples: tuple[JsonValue, ...] = ()
+    media_type: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

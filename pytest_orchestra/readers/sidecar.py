@@ -1,0 +1,139 @@
+"""The file that a user writes beside a process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from pytest_orchestra.errors import DefinitionError
+from pytest_orchestra.model.definition import Bindings, ScenarioDefinition, StepDefinition
+from pytest_orchestra.model.source import Problem, Severity
+from pytest_orchestra.readers.source_file import KeyPath, Source
+from pytest_orchestra.readers.validation import find_field, reserved_fields, validation_problems
+from pytest_orchestra.readers.yaml_source import read_source
+
+__all__ = ["read_sidecar", "sidecar_path"]
+
+_PROCESS_SUFFIXES: Final = (".bpmn20.xml", ".bpmn.xml", ".bpmn2", ".bpmn")
+_SUFFIXES: Final = (".orchestra.yaml", ".orchestra.yml", ".orchestra.json")
+
+
+def sidecar_path(process_file: Path) -> Path:
+    """Give where the sidecar of a process lies: ``order.orchestra.yaml`` beside ``order.bpmn``.
+
+    ``.yml`` and ``.json`` are given where such a file is there and none before it is.
+    """
+    name = process_file.name
+    suffix = next((s for s in _PROCESS_SUFFIXES if name.lower().endswith(s)), process_file.suffix)
+    stem = name[: len(name) - len(suffix)]
+    candidates = [process_file.with_name(stem + suffix) for suffix in _SUFFIXES]
+    return next((path for path in candidates if path.is_file()), candidates[0])
+
+
+def read_sidecar(path: Path) -> Bindings:
+    """Read a sidecar; the places of it, its steps and its scenarios are set. An empty file binds nothing.
+
+    Raises ``UnreadableFileError`` if it cannot be parsed, and ``DefinitionError`` with all its problems.
+    """
+    source = read_source(path)
+    raw = source.value if source.value is not None else {}
+    problems = list(source.problems)
+    bindings = None
+    try:
+        bindings = Bindings.model_validate(raw)
+    except ValidationError as error:
+        problems += validation_problems(error, source, Bindings)
+    problems += _written_places(source)
+    problems += _repeated_scenarios(source)
+    problems += _repeated_aliases(source)
+    if problems or bindings is None:
+        raise DefinitionError.from_problems(tuple(sorted(dict.fromkeys(problems), key=lambda problem: problem.place)))
+    return _with_places(bindings, source)
+
+
+def _with_places(bindings: Bindings, source: Source) -> Bindings:
+    return bindings.model_copy(
+        update={
+            "place": source.place(),
+            "bindings": {
+                element: [
+                    step.model_copy(update={"place": source.place(path)})
+                    for step, path in zip(steps, _step_paths(source, element), strict=True)
+                ]
+                for element, steps in bindings.bindings.items()
+            },
+            "scenarios": [
+                scenario.model_copy(update={"place": source.place(path)})
+                for scenario, path in zip(bindings.scenarios, _scenario_paths(source), strict=True)
+            ],
+        }
+    )
+
+
+def _step_paths(source: Source, element: str) -> list[KeyPath]:
+    """Give the paths of an element's steps; a single step may stand without a list."""
+    path: KeyPath = ("bindings", element)
+    steps = source.value["bindings"][element]
+    if isinstance(steps, dict):
+        return [path]
+    return [(*path, index) for index in range(len(steps))] if isinstance(steps, list) else []
+
+
+def _scenario_paths(source: Source) -> list[KeyPath]:
+    scenarios = _part(source.value, "scenarios")
+    return [("scenarios", index) for index in range(len(scenarios))] if isinstance(scenarios, list) else []
+
+
+def _written_places(source: Source) -> Iterator[Problem]:
+    bindings = _part(source.value, "bindings")
+    elements = bindings if isinstance(bindings, dict) else ()
+    yield from reserved_fields(source, Bindings, [()])
+    yield from reserved_fields(source, ScenarioDefinition, _scenario_paths(source))
+    yield from reserved_fields(source, StepDefinition, (path for e in elements for path in _step_paths(source, e)))
+
+
+def _repeated_scenarios(source: Source) -> Iterator[Problem]:
+    keys = (_field(source, path, ScenarioDefinition, "key") for path in _scenario_paths(source))
+    return _repeated(source, keys, "scenario '{}' occurs twice", "give one of them another key")
+
+
+def _repeated_aliases(source: Source) -> Iterator[Problem]:
+    bindings = _part(source.value, "bindings")
+    for element in bindings if isinstance(bindings, dict) else ():
+        aliases = (_field(source, path, StepDefinition, "alias") for path in _step_paths(source, element))
+        yield from _repeated(
+            source, aliases, f"alias '{{}}' occurs twice in '{element}'", "give one of them another alias"
+        )
+
+
+def _repeated(source: Source, fields: Iterable[tuple[KeyPath, str] | None], fact: str, hint: str) -> Iterator[Problem]:
+    first: dict[str, int] = {}
+    for field in fields:
+        if field is None:
+            continue
+        path, name = field
+        place = source.place(path)
+        if name in first:
+            message = f"{fact.format(name)}, first in line {first[name]}"
+            yield Problem(Severity.ERROR, place, message, hint)
+        first.setdefault(name, place.line)
+
+
+def _field(source: Source, path: KeyPath, model: type[Any], name: str) -> tuple[KeyPath, str] | None:
+    """Give path and text of a field that may stand in nested groups."""
+    value = source.value
+    for key in path:
+        value = value[key]
+    found = find_field(value, model, name)
+    if found is None:
+        return None
+    for key in found:
+        value = value[key]
+    return ((*path, *found), value) if isinstance(value, str) else None
+
+
+def _part(value: Any, key: str) -> Any:
+    return value.get(key) if isinstance(value, dict) else None
