@@ -11,6 +11,7 @@ from pytest_orchestra.model.run import RunFault, RunStatus, StepResult, SuiteRun
 __all__ = [
     "Event",
     "RunFinished",
+    "RunQueued",
     "RunStarted",
     "StepFinished",
     "StepPolled",
@@ -32,6 +33,13 @@ class SuiteStarted(Event):
     """A SuiteRun began."""
 
     suite_run: SuiteRun
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunQueued(Event):
+    """A TestRun was taken on; it begins as soon as its prerequisites and the limit allow."""
+
+    run: TestRun
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,9 +27,11 @@ from pytest_orchestra.model.source import Problem
 from pytest_orchestra.model.specification import Operation, ProtocolSpec
 
 __all__ = [
+    "CallTimeoutError",
     "Lease",
     "Listener",
     "ProtocolPlugin",
+    "ProtocolViolation",
     "Reply",
     "RunStore",
     "StepCall",
@@ -72,6 +74,26 @@ class Reply:
     status_code: int | None = None
 
 
+class CallTimeoutError(TimeoutError):
+    """A call's time is over and no reply came; ``exchange`` describes what was sent."""
+
+    def __init__(self, exchange: Exchange | None = None) -> None:
+        super().__init__("no reply came in time")
+        self.exchange = exchange
+
+
+class ProtocolViolation(Exception):  # noqa: N818  it carries a Violation; an Error would be a fault of ours
+    """The peer broke the protocol itself, so that there is no reply to judge: reset, truncated, malformed.
+
+    ``exchange`` describes what was sent.
+    """
+
+    def __init__(self, violation: Violation, exchange: Exchange | None = None) -> None:
+        super().__init__(violation.message)
+        self.violation = violation
+        self.exchange = exchange
+
+
 @runtime_checkable
 class ProtocolPlugin(Protocol):
     """One protocol: how its specifications are read, its operations found, its steps carried out, its contracts held.
@@ -96,8 +118,9 @@ class ProtocolPlugin(Protocol):
     async def execute(self, call: StepCall, specs: Mapping[str, ProtocolSpec]) -> Reply:
         """Make one call.
 
-        Raises ``TimeoutError`` when ``timeout_s`` is over, ``UnknownAliasError``, ``UnreachableError`` and
-        ``LoginRefusedError`` when the environment is wrong, ``StepError`` when the step cannot be carried out.
+        Raises ``TimeoutError`` when ``timeout_s`` is over (a ``CallTimeoutError`` shows what was sent),
+        ``UnknownAliasError``, ``UnreachableError`` and ``LoginRefusedError`` when the environment is wrong,
+        ``StepError`` when the step cannot be carried out, ``ProtocolViolation`` when the peer breaks the protocol.
         """
 
     def validate(self, call: StepCall, reply: Reply, specs: Mapping[str, ProtocolSpec]) -> Sequence[Violation]:

@@ -1,0 +1,424 @@
+"""Performing one step: render, call, judge, and wait where the step is an assertion."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import cast
+
+from pytest_orchestra.data.environments import ResolvedEnvironment
+from pytest_orchestra.data.expressions import Expression, Part, compile_expression
+from pytest_orchestra.data.redaction import Redactor, mask_headers
+from pytest_orchestra.data.templates import Template, compile_template
+from pytest_orchestra.engine.clock import Clock
+from pytest_orchestra.engine.context import ExecutionContext
+from pytest_orchestra.engine.events import Event, StepPolled
+from pytest_orchestra.engine.judgement import (
+    check_rule,
+    judge_rules,
+    judge_status,
+    observed_value,
+    parts_json,
+)
+from pytest_orchestra.engine.ports import ProtocolPlugin, ProtocolViolation, Reply, StepCall
+from pytest_orchestra.engine.waiting import History, Look, WaitPolicy, wait_for
+from pytest_orchestra.errors import OrchestraError, StepError
+from pytest_orchestra.model.definition import Bindings, ChannelType, StepDefinition, StepKind
+from pytest_orchestra.model.json import JsonObject, JsonValue
+from pytest_orchestra.model.run import (
+    Exchange,
+    RunFault,
+    StepResult,
+    StepStatus,
+    Violation,
+    ViolationType,
+)
+from pytest_orchestra.model.scenario import ScenarioStep
+from pytest_orchestra.model.specification import ProtocolSpec
+
+__all__ = ["StepPerformer", "blank_result", "fault_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """The compiled templates and rules of a step definition."""
+
+    input: Template
+    headers: Template
+    parameters: Template
+    until: Expression | None
+    fail_when: Expression | None
+    exports: tuple[tuple[str, Template], ...]
+    steps_read: frozenset[str]
+
+    @classmethod
+    def of(cls, step: StepDefinition) -> _Prepared:
+        def expression(text: str | None) -> Expression | None:
+            return None if text is None else compile_expression(text, step.place)
+
+        def export(text: str) -> Template:
+            return compile_template(text if "{{" in text else f"{{{{ {text} }}}}", step.place)
+
+        sent = [compile_template(part, step.place) for part in (step.input_template, step.headers, step.parameters)]
+        until, fail_when = expression(step.until), expression(step.fail_when)
+        conditions = [condition.required_names for condition in (until, fail_when) if condition is not None]
+        paths = frozenset[str]().union(*(template.required_names for template in sent), *conditions)
+        return cls(
+            input=sent[0],
+            headers=sent[1],
+            parameters=sent[2],
+            until=until,
+            fail_when=fail_when,
+            exports=tuple((name, export(text)) for name, text in step.export_as.items()),
+            steps_read=frozenset(path.split(".")[1] for path in paths if path.startswith(("step.", "steps."))),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """What performing a step came to, before it becomes a StepResult."""
+
+    reply: Reply | None = None
+    exchange: Exchange | None = None
+    violations: tuple[Violation, ...] = ()
+    polls: int = 0
+    held_at: datetime | None = None
+    history: History | None = None
+
+
+@dataclass
+class _LastLook:
+    """What the latest poll of an assertion saw."""
+
+    reply: Reply | None = None
+    exchange: Exchange | None = None
+    violations: tuple[Violation, ...] = ()
+    parts: tuple[Part, ...] = ()
+    held_at: datetime | None = None
+
+
+class StepPerformer:
+    """Performs the steps of runs that share bindings, specifications and an environment."""
+
+    def __init__(
+        self,
+        *,
+        protocols: Mapping[ChannelType, ProtocolPlugin],
+        specs: Mapping[str, ProtocolSpec],
+        bindings: Bindings,
+        environment: ResolvedEnvironment,
+        clock: Clock,
+        emit: Callable[[Event], None],
+    ) -> None:
+        self._protocols = protocols
+        self._specs = specs
+        self._bindings = bindings
+        self._environment = environment
+        self._redactor = Redactor(environment.secrets.values())
+        self._clock = clock
+        self._emit = emit
+        self._prepared: dict[int, tuple[StepDefinition, _Prepared]] = {}
+
+    def protocol(self, step: StepDefinition) -> ProtocolPlugin:
+        """Give the protocol of the step's channel. Raises ``StepError`` where there is none."""
+        found = self._protocols.get(step.channel_type)
+        if found is None:
+            raise StepError(
+                f"no protocol serves channel '{step.channel_type}'",
+                place=step.place,
+                hint=f"channels that are served: {', '.join(sorted(self._protocols))}",
+            )
+        return found
+
+    def steps_read(self, step: StepDefinition) -> frozenset[str]:
+        """Give the aliases of the steps whose results this one reads. A template that is broken reads nothing."""
+        try:
+            return self._prepare(step).steps_read
+        except OrchestraError:  # performing the step will say so, with its place
+            return frozenset()
+
+    async def perform(self, step: ScenarioStep, context: ExecutionContext) -> StepResult:
+        """Perform an action or assertion. Errors of ours become the result's ``fault``; nothing of ours is raised.
+
+        What the step got is kept in the context, unmasked, and what it exports is in the result's ``exported``.
+        """
+        started = self._clock.now()
+        try:
+            prepared = self._prepare(step.definition)
+            outcome = await self._carry_out(step, prepared, context)
+            exported = self._export(prepared, outcome, context)
+            fault = None
+        except OrchestraError as error:
+            outcome, exported, fault = _Outcome(), {}, fault_of(error)
+        finished = self._clock.now()
+        failed = bool(outcome.violations or fault)
+        status = StepStatus.FAILED if failed else StepStatus.PASSED
+        response = None if outcome.reply is None else outcome.reply.response
+        context.keep(step.alias, status, response, finished)
+        result = blank_result(step, status)
+        return self._masked(
+            replace(
+                result,
+                started_at=started,
+                finished_at=finished,
+                duration_ms=(finished - started) / timedelta(milliseconds=1),
+                actual_status_code=None if outcome.reply is None else outcome.reply.status_code,
+                response=response,
+                settling_time_ms=self._settling_time(step, outcome, context),
+                polls=outcome.polls,
+                observations=() if outcome.history is None else outcome.history.observations,
+                exchange=outcome.exchange,
+                exported=exported,
+                violations=outcome.violations,
+                fault=fault,
+            )
+        )
+
+    def _prepare(self, step: StepDefinition) -> _Prepared:
+        known = self._prepared.get(id(step))
+        if known is None:  # the definition is kept beside its templates, so that its id stays its own
+            known = self._prepared[id(step)] = (step, _Prepared.of(step))
+        return known[1]
+
+    async def _carry_out(self, step: ScenarioStep, prepared: _Prepared, context: ExecutionContext) -> _Outcome:
+        policy = WaitPolicy.of(step.definition, self._bindings)
+        call = self._call(step, prepared, context, policy.timeout_s)
+        if step.kind is StepKind.ASSERTION:
+            return await self._assert(step, prepared, call, context, policy)
+        return await self._act(step, call, context)
+
+    def _call(self, step: ScenarioStep, prepared: _Prepared, context: ExecutionContext, timeout_s: float) -> StepCall:
+        names = context.names()
+        rendered = cast("dict[str, JsonValue]", dict(cast("JsonObject", prepared.input.render(names))))
+        if step.definition.channel_type is ChannelType.HTTP_REST:
+            own = cast("JsonObject", rendered.get("headers") or {})
+            more = cast("JsonObject", prepared.headers.render(names))
+            rendered["headers"] = {self._bindings.correlation_header: context.correlation_id, **more, **own}
+        parameters = cast("JsonObject", prepared.parameters.render(names))
+        return StepCall(
+            step=step.definition,
+            alias=step.alias,
+            correlation_id=context.correlation_id,
+            input=rendered,
+            parameters={"correlationId": context.correlation_id, **parameters},
+            environment=self._environment.environment,
+            secrets=self._environment.secrets,
+            timeout_s=timeout_s,
+        )
+
+    async def _act(self, step: ScenarioStep, call: StepCall, context: ExecutionContext) -> _Outcome:
+        try:
+            reply = await self.protocol(step.definition).execute(call, self._specs)
+        except TimeoutError:
+            return _Outcome(violations=(_no_reply(call.timeout_s),))
+        except ProtocolViolation as broken:
+            return _Outcome(exchange=broken.exchange, violations=(broken.violation,))
+        return _Outcome(reply, reply.exchange, self._judge(step, call, reply, context))
+
+    def _judge(
+        self, step: ScenarioStep, call: StepCall, reply: Reply, context: ExecutionContext
+    ) -> tuple[Violation, ...]:
+        """Hold a reply against everything that the step expects of it."""
+        unexpected = judge_status(reply.status_code, step.definition)
+        contract = tuple(self.protocol(step.definition).validate(call, reply, self._specs))
+        if unexpected:  # rules about a reply of another kind would only repeat that
+            return unexpected + contract
+        rules = judge_rules(step.definition.business_rules, context.names_with(reply.response), step.definition)
+        return contract + rules
+
+    async def _assert(
+        self,
+        step: ScenarioStep,
+        prepared: _Prepared,
+        call: StepCall,
+        context: ExecutionContext,
+        policy: WaitPolicy,
+    ) -> _Outcome:
+        last, history = _LastLook(), History()
+        protocol = self.protocol(step.definition)
+        began = self._clock.now()
+        deadline = began + timedelta(seconds=policy.timeout_s)
+        polls = 0
+
+        async def look(left_s: float) -> Look:
+            nonlocal polls
+            polls += 1
+            try:
+                reply = await protocol.execute(replace(call, timeout_s=left_s), self._specs)
+            except TimeoutError:
+                last.violations = (_no_reply(left_s),)
+                return Look(is_final=False)
+            except ProtocolViolation as broken:
+                last.exchange, last.violations = broken.exchange, (broken.violation,)
+                return Look(is_final=False)
+            last.reply, last.exchange, last.held_at = reply, reply.exchange, None
+            found = self._find(step, prepared, call, reply, context, last)
+            history.add(found.observed, self._clock.now())
+            if not found.is_final:
+                self._emit(
+                    StepPolled(
+                        at=self._clock.now(),
+                        run_id=context.run_id,
+                        alias=step.alias,
+                        poll=polls,
+                        observed=self._redactor.mask(found.observed),
+                    )
+                )
+            return found
+
+        found, _ = await wait_for(look, policy, deadline, self._clock)
+        violations = last.violations
+        if not found.is_final:
+            waited = round((self._clock.now() - began) / timedelta(milliseconds=1))
+            violations = (self._unfulfilled(step, last, polls, policy, waited),)
+            if last.reply is not None:
+                violations += tuple(protocol.validate(call, last.reply, self._specs))
+        return _Outcome(last.reply, last.exchange, violations, polls, last.held_at, history)
+
+    def _find(
+        self,
+        step: ScenarioStep,
+        prepared: _Prepared,
+        call: StepCall,
+        reply: Reply,
+        context: ExecutionContext,
+        last: _LastLook,
+    ) -> Look:
+        """Judge one poll: over by success, over by a terminal bad state, or not over."""
+        names = context.names_with(reply.response)
+        definition = step.definition
+        if prepared.fail_when is not None and check_rule(prepared.fail_when, names).holds:
+            parts = prepared.fail_when.explain(names)
+            last.violations = (_gave_up(definition, parts),)
+            return Look(is_final=True, observed=observed_value(parts))
+        unexpected = judge_status(reply.status_code, definition)
+        if unexpected:
+            last.violations = unexpected
+            return Look(is_final=False, observed={"status": reply.status_code})
+        if prepared.until is None:
+            return self._find_by_rules(step, call, reply, names, last)
+        finding = check_rule(prepared.until, names)
+        if not finding.holds:
+            last.violations, last.parts = (), finding.parts
+            return Look(is_final=False, observed=observed_value(finding.parts))
+        last.held_at = self._clock.now()
+        last.violations = self._judge(step, call, reply, context)
+        return Look(is_final=True, observed=observed_value(prepared.until.explain(names)))
+
+    def _find_by_rules(
+        self, step: ScenarioStep, call: StepCall, reply: Reply, names: Mapping[str, object], last: _LastLook
+    ) -> Look:
+        """Judge one poll of an assertion without ``until``: it is over as soon as all its rules hold."""
+        broken = judge_rules(step.definition.business_rules, names, step.definition)
+        if broken:
+            last.violations = broken
+            return Look(is_final=False, observed=_first_parts(broken))
+        last.held_at = self._clock.now()
+        last.violations = tuple(self.protocol(step.definition).validate(call, reply, self._specs))
+        return Look(is_final=True, observed=True)
+
+    def _unfulfilled(
+        self, step: ScenarioStep, last: _LastLook, polls: int, policy: WaitPolicy, waited_ms: int
+    ) -> Violation:
+        definition = step.definition
+        kind = self.protocol(definition).unfulfilled
+        looked = "once" if polls == 1 else f"{polls} times"
+        condition = definition.until or " and ".join(rule.rule for rule in definition.business_rules) or "a reply"
+        details: dict[str, JsonValue] = {
+            "rule": condition,
+            "timeoutMs": round(policy.timeout_s * 1000),
+            "polls": polls,
+        }
+        if last.parts:
+            details["parts"] = parts_json(last.parts)
+        elif last.violations:
+            details["parts"] = last.violations[0].details.get("parts", [])
+            details["because"] = "; ".join(violation.message for violation in last.violations)
+        return Violation(kind, "until", f"'{condition}' did not hold within {waited_ms} ms, looked {looked}", details)
+
+    def _export(self, prepared: _Prepared, outcome: _Outcome, context: ExecutionContext) -> dict[str, JsonValue]:
+        if outcome.reply is None or outcome.violations or not prepared.exports:
+            return {}
+        names = context.names_with(outcome.reply.response)
+        return {name: template.render(names) for name, template in prepared.exports}
+
+    def _settling_time(self, step: ScenarioStep, outcome: _Outcome, context: ExecutionContext) -> float | None:
+        cause = step.definition.caused_by or context.last_action
+        caused_at = context.ended_at.get(cause) if cause else None
+        if outcome.held_at is None or caused_at is None:
+            return None
+        return max(0.0, (outcome.held_at - caused_at) / timedelta(milliseconds=1))
+
+    def _masked(self, result: StepResult) -> StepResult:
+        mask = self._redactor.mask
+        response = result.response
+        if response is not None and isinstance(headers := response.get("headers"), Mapping):
+            response = {**response, "headers": mask_headers(headers)}
+        exchange = result.exchange
+        if exchange is not None:
+            exchange = Exchange(
+                cast("JsonObject", mask(exchange.request)),
+                cast("JsonObject | None", mask(exchange.response)),
+                self._redactor.mask_text(exchange.reproduce),
+            )
+        return replace(
+            result,
+            response=cast("JsonObject | None", mask(response)),
+            exchange=exchange,
+            exported=cast("JsonObject", mask(result.exported)),
+            observations=tuple(replace(seen, value=mask(seen.value)) for seen in result.observations),
+            violations=tuple(
+                replace(
+                    violation,
+                    message=self._redactor.mask_text(violation.message),
+                    details=cast("JsonObject", mask(violation.details)),
+                )
+                for violation in result.violations
+            ),
+            fault=None
+            if result.fault is None
+            else replace(result.fault, message=self._redactor.mask_text(result.fault.message)),
+        )
+
+
+def blank_result(step: ScenarioStep, status: StepStatus, *, skip_reason: str | None = None) -> StepResult:
+    """Give the result of a step of which nothing but its state is known."""
+    return StepResult(
+        alias=step.alias,
+        name=step.name,
+        kind=step.kind,
+        channel_type=step.definition.channel_type,
+        element_id=step.element_id,
+        order_index=step.order_index,
+        status=status,
+        skip_reason=skip_reason,
+    )
+
+
+def fault_of(error: OrchestraError) -> RunFault:
+    """Give an error of ours as reports and the store carry it."""
+    return RunFault(type(error).__name__, error.fact, error.hint, None if error.place is None else str(error.place))
+
+
+def _no_reply(timeout_s: float) -> Violation:
+    waited = round(timeout_s * 1000)
+    return Violation(ViolationType.TIMEOUT, "no-reply", f"no reply came within {waited} ms", {"timeoutMs": waited})
+
+
+def _gave_up(step: StepDefinition, parts: Sequence[Part]) -> Violation:
+    return Violation(
+        ViolationType.DB_ASSERTION_FAILED
+        if step.channel_type is ChannelType.DB
+        else ViolationType.BUSINESS_RULE_VIOLATION,
+        "fail-when",
+        f"'{step.fail_when}' came to hold",
+        {"rule": step.fail_when, "parts": parts_json(parts)},
+    )
+
+
+def _first_parts(broken: Sequence[Violation]) -> JsonValue:
+    parts = cast("Sequence[Mapping[str, JsonValue]]", broken[0].details.get("parts", []))
+    if len(parts) == 1:
+        return parts[0]["value"]
+    return {str(part["expression"]): part["value"] for part in parts}

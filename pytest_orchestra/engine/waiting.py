@@ -1,0 +1,116 @@
+"""Waiting for an effect: one vocabulary and one implementation for every channel."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from tenacity import AsyncRetrying, RetryCallState, retry_if_result
+
+from pytest_orchestra.engine.clock import Clock
+from pytest_orchestra.model.definition import Bindings, StepDefinition
+from pytest_orchestra.model.json import JsonValue
+from pytest_orchestra.model.run import Observation
+
+__all__ = ["History", "Look", "WaitPolicy", "wait_for"]
+
+_KEPT_OBSERVATIONS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class WaitPolicy:
+    """How long to wait and how often to look. Seconds."""
+
+    timeout_s: float
+    interval_s: float
+    factor: float = 1.0
+    longest_interval_s: float = 5.0
+
+    @classmethod
+    def of(cls, step: StepDefinition, bindings: Bindings) -> WaitPolicy:
+        """Take what the step says, else what its sidecar says."""
+        timeout = step.timeout_ms if step.timeout_ms is not None else bindings.timeout_ms
+        interval = step.poll_interval_ms if step.poll_interval_ms is not None else bindings.poll_interval_ms
+        if step.backoff is None:
+            return cls(timeout / 1000, interval / 1000)
+        return cls(timeout / 1000, interval / 1000, step.backoff.factor, step.backoff.max_interval_ms / 1000)
+
+    def pause(self, polls: int) -> float:
+        """Give the pause after that many polls (at least 1), in seconds."""
+        if self.factor == 1.0:
+            return self.interval_s
+        # beyond this exponent the ceiling holds for any factor and the power would overflow
+        grown = self.interval_s * self.factor ** min(polls - 1, 100)
+        return min(grown, max(self.longest_interval_s, self.interval_s))
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one poll found: whether the waiting is over, and the value that people want to see."""
+
+    is_final: bool
+    observed: JsonValue = None
+
+
+class History:
+    """The values that polls saw, equal neighbours merged; of very many, the first and the last are kept."""
+
+    def __init__(self) -> None:
+        self._began: datetime | None = None
+        self._seen: list[Observation] = []
+
+    def add(self, value: JsonValue, at: datetime) -> None:
+        """Note what a poll saw."""
+        self._began = self._began or at
+        moment = (at - self._began) / timedelta(milliseconds=1)
+        if self._seen and self._seen[-1].value == value:
+            last = self._seen[-1]
+            self._seen[-1] = Observation(value, last.first_ms, moment, last.count + 1)
+            return
+        self._seen.append(Observation(value, moment, moment))
+        if len(self._seen) > _KEPT_OBSERVATIONS:
+            del self._seen[_KEPT_OBSERVATIONS // 2]
+
+    @property
+    def observations(self) -> tuple[Observation, ...]:
+        """What was seen, oldest first."""
+        return tuple(self._seen)
+
+
+async def wait_for(
+    look: Callable[[float], Awaitable[Look]], policy: WaitPolicy, deadline: datetime, clock: Clock
+) -> tuple[Look, int]:
+    """Look again and again until a look is final or the deadline has passed; give the last look and their number.
+
+    ``look`` gets the seconds that are left (never less than one interval, so that the last look has a chance).
+    There is no pause after a final look, and the last look falls on the deadline.
+    """
+
+    def left() -> float:
+        return (deadline - clock.now()).total_seconds()
+
+    async def once() -> Look:
+        return await look(max(left(), policy.interval_s))
+
+    def is_over(_: RetryCallState) -> bool:
+        return left() <= 0
+
+    def pause(state: RetryCallState) -> float:
+        return max(0.0, min(policy.pause(state.attempt_number), left()))
+
+    def last_look(state: RetryCallState) -> Look:
+        assert state.outcome is not None
+        found: Look = state.outcome.result()
+        return found
+
+    retrying = AsyncRetrying(
+        sleep=asyncio.sleep,
+        stop=is_over,
+        wait=pause,
+        retry=retry_if_result(lambda found: not found.is_final),
+        retry_error_callback=last_look,
+    )
+    found: Look = await retrying(once)
+    return found, int(retrying.statistics.get("attempt_number", 1))
