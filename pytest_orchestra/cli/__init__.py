@@ -1,0 +1,45 @@
+"""The ``orchestra`` command. Exit codes: 0 fine, 1 findings, 2 wrong usage or input, 3 environment."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+
+from pytest_orchestra import __version__
+from pytest_orchestra.cli import models, runs
+from pytest_orchestra.cli.outcome import ExitCode, Outcome
+from pytest_orchestra.errors import DefinitionError, OrchestraError, SettingsError
+
+__all__ = ["build_parser", "main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and give its exit code."""
+    options = build_parser().parse_args(arguments)
+    run: Callable[[argparse.Namespace], Outcome] = options.run
+    try:
+        outcome = run(options)
+    except (DefinitionError, SettingsError) as error:
+        outcome = Outcome(ExitCode.WRONG_INPUT, error=str(error))
+    except OrchestraError as error:
+        outcome = Outcome(ExitCode.ENVIRONMENT, error=str(error))
+    try:
+        outcome.write(sys.stdout, sys.stderr, as_json=getattr(options, "format", "text") == "json")
+    except BrokenPipeError:  # the reader, 'head' say, has seen enough
+        sys.stderr.close()
+    return int(outcome.exit_code)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Build the parser of all commands."""
+    parser = argparse.ArgumentParser(
+        prog="orchestra",
+        description="Look at process models, scenarios and runs. 'pytest --orchestra' runs them.",
+        epilog="exit codes: 0 fine, 1 findings, 2 wrong usage or input, 3 environment",
+    )
+    parser.add_argument("--version", action="version", version=f"pytest-orchestra {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    models.add_commands(commands)
+    runs.add_commands(commands)
+    return parser

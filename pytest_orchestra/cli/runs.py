@@ -1,0 +1,92 @@
+"""Commands over runs and their store: ``history``, ``show``, ``migrate``, ``doctor``."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pytest_orchestra.cli.doctor import examine
+from pytest_orchestra.cli.outcome import ExitCode, Outcome
+from pytest_orchestra.cli.project import add_store_options, chosen_store, store_of
+from pytest_orchestra.engine.ports import RunStore, StoredRun
+from pytest_orchestra.errors import SettingsError
+from pytest_orchestra.model.json import JsonValue, to_json
+from pytest_orchestra.model.run import SuiteRun
+from pytest_orchestra.reporting.history import history_text, show_text
+from pytest_orchestra.store.opening import migrate_store
+
+__all__ = ["add_commands"]
+
+
+def add_commands(commands: Any) -> None:
+    """Add the commands to a parser's sub-parsers."""
+    history = commands.add_parser("history", help="list the latest SuiteRuns")
+    history.add_argument("--limit", type=int, default=20, metavar="N", help="how many (default: 20)")
+    show = commands.add_parser("show", help="show a SuiteRun, or one of its TestRuns with every step")
+    show.add_argument("run", help="id or key of a SuiteRun or TestRun; the beginning is enough")
+    migrate = commands.add_parser("migrate", help="bring the schema of the store up to date")
+    doctor = commands.add_parser("doctor", help="say whether this machine and project have what a run needs")
+    for parser, run in ((history, _history), (show, _show), (migrate, _migrate), (doctor, _doctor)):
+        add_store_options(parser)
+        parser.add_argument("--format", choices=("text", "json"), default="text", help="how to print (default: text)")
+        parser.set_defaults(run=run)
+
+
+def _history(options: argparse.Namespace) -> Outcome:
+    if options.limit < 1:
+        raise SettingsError(f"--limit: '{options.limit}' is not positive", hint="for example 20")
+
+    async def read(store: RunStore) -> Sequence[tuple[SuiteRun, Mapping[str, int]]]:
+        return await store.history(options.limit)
+
+    found = _read(options, read)
+    facts: JsonValue = [{**_object(to_json(suite_run)), "runs": dict(counts)} for suite_run, counts in found]
+    return Outcome(text=history_text(found), facts=facts)
+
+
+def _show(options: argparse.Namespace) -> Outcome:
+    async def read(store: RunStore) -> Sequence[StoredRun]:
+        return await store.load(options.run)
+
+    found = _read(options, read)
+    if not found:
+        raise SettingsError(f"no run '{options.run}'", hint="'orchestra history' lists them")
+    return Outcome(text=show_text(found), facts=[to_json(run) for run in found])
+
+
+def _migrate(options: argparse.Namespace) -> Outcome:
+    store, _, folder = chosen_store(options)
+    applied = asyncio.run(migrate_store(store, cache_folder=folder))
+    text = f"applied: {', '.join(map(str, applied))}" if applied else "the schema is up to date"
+    return Outcome(text=text, facts={"applied": list(applied)})
+
+
+def _doctor(options: argparse.Namespace) -> Outcome:
+    store, tenant, folder = chosen_store(options)
+    findings = examine(store, tenant=tenant, cache_folder=folder)
+    is_well = all(finding.is_well for finding in findings)
+    facts: JsonValue = [
+        {"subject": each.subject, "ok": each.is_well, "fact": each.fact, "hint": each.hint} for each in findings
+    ]
+    return Outcome(ExitCode.FINE if is_well else ExitCode.ENVIRONMENT, "\n".join(map(str, findings)), facts)
+
+
+def _read(options: argparse.Namespace, read: Any) -> Any:
+    """Open the store, read, and close it again."""
+    store = store_of(options)
+
+    async def opened() -> Any:
+        await store.open()
+        try:
+            return await read(store)
+        finally:
+            await store.close()
+
+    return asyncio.run(opened())
+
+
+def _object(value: JsonValue) -> Mapping[str, JsonValue]:
+    assert isinstance(value, Mapping)
+    return value

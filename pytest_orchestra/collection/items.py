@@ -1,0 +1,193 @@
+"""The item of one scenario and data set, and the item that stands for problems of a whole file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+from pytest_orchestra.collection.adapter import ItemFixtures
+from pytest_orchestra.collection.failures import (
+    DefinitionFault,
+    FaultReport,
+    ScenarioFault,
+    ScenarioViolated,
+)
+from pytest_orchestra.engine.engine import RunOutcome
+from pytest_orchestra.engine.events import RunFinished
+from pytest_orchestra.model.dataset import TestDataSet
+from pytest_orchestra.model.run import RunStatus
+from pytest_orchestra.model.scenario import ScenarioSuite, TestScenario
+from pytest_orchestra.model.source import Problem, Severity
+from pytest_orchestra.reporting.terminal import FailureReport
+from pytest_orchestra.session.definitions import Definitions
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+__all__ = ["OrchestraItem", "ProblemItem", "ScenarioItem"]
+
+_ENVIRONMENT_FIXTURE: Final = "orchestra_environment"
+_DATASET_FIXTURE: Final = "orchestra_dataset"
+_REGISTERED_TAGS: Final = pytest.StashKey[set[str]]()
+_RESERVED_MARKERS: Final = frozenset(
+    {"filterwarnings", "parametrize", "skip", "skipif", "usefixtures", "xfail", "tryfirst", "trylast"}
+)
+
+
+class OrchestraItem(pytest.Item):
+    """What both kinds of items share: a file, a line, and failures that are texts and no tracebacks."""
+
+    def __init__(self, *, line: int = 0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._line = line
+
+    def reportinfo(self) -> tuple[PathLike[str] | str, int | None, str]:
+        """Give file, line (from 0) and name."""
+        return self.path, max(0, self._line - 1), self.name
+
+    def _traceback_filter(self, excinfo: pytest.ExceptionInfo[BaseException]) -> Any:
+        """Keep what is not ours: core shows a dozen of its own frames for errors in fixtures otherwise."""
+        shown = excinfo.traceback.filter(lambda entry: not _is_machinery(entry.path))
+        return shown or excinfo.traceback
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        """Show our own failures as texts and everything else as pytest does."""
+        error = excinfo.value
+        if isinstance(error, (ScenarioViolated, ScenarioFault)):
+            return FailureReport(error.finished)
+        if isinstance(error, DefinitionFault):
+            return FaultReport(str(error), self.nodeid)
+        return super().repr_failure(excinfo, style)
+
+
+class ProblemItem(OrchestraItem):
+    """Stands for what is wrong with a file as a whole: one red item, and everything else goes on."""
+
+    def __init__(self, *, problems: Sequence[Problem], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.problems = tuple(problems)
+
+    def setup(self) -> None:
+        """Raise what is wrong: our input, hence an error and no failure."""
+        raise DefinitionFault("\n".join(str(problem) for problem in self.problems))
+
+    def runtest(self) -> None:
+        """Never reached: setup raises."""
+        raise AssertionError("setup raises")
+
+
+class ScenarioItem(OrchestraItem):
+    """One scenario with one data set.
+
+    By the time that pytest runs the item, the engine has usually carried the scenario out; the item then only tells how
+    it ended. ``run_now`` carries it out on the spot where that is not so: in reruns, and for function-scoped fixtures.
+    """
+
+    def __init__(
+        self,
+        *,
+        scenario: TestScenario,
+        data_set: TestDataSet | None,
+        suite: ScenarioSuite,
+        definitions: Definitions,
+        only_session_autouse: bool,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(line=scenario.line, **kwargs)
+        self.scenario = scenario
+        self.data_set = data_set
+        self.suite = suite
+        self.definitions = definitions
+        self.outcome: RunOutcome | None = None
+        self.fault: str | None = None
+        self.skip_reason: str | None = None
+        self.run_now: Callable[[ScenarioItem], RunOutcome] | None = None
+        self.attempts = 0
+        self.funcargs: dict[str, object] = {}
+        self.fixturenames: list[str] = []
+        self._request: Any = None
+        bindings = definitions.bindings
+        names = [_ENVIRONMENT_FIXTURE, *(bindings.fixtures if bindings else ())]
+        self.fixtures = ItemFixtures(self, names, only_session_autouse=only_session_autouse)
+        self._add_tags((*scenario.tags, *(data_set.tags if data_set else ())))
+
+    def _add_tags(self, tags: Iterable[str]) -> None:
+        registered = self.config.stash.setdefault(_REGISTERED_TAGS, set())
+        for tag in dict.fromkeys(tags):
+            marker = f"tag_{tag}" if tag in _RESERVED_MARKERS or tag.startswith("_") else tag
+            if marker not in registered:
+                self.config.addinivalue_line("markers", f"{marker}: tag of a scenario or data set")
+                registered.add(marker)
+            self.add_marker(marker)
+        self.extra_keyword_matches.update((self.scenario.name, self.suite.process_name, self.suite.process_id))
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """What stops this very scenario from running."""
+        return tuple(problem for problem in self.scenario.problems if problem.severity is Severity.ERROR)
+
+    @property
+    def is_sequential(self) -> bool:
+        """Whether it uses fixtures of function scope, which live only while the item itself runs."""
+        return "function" in self.fixtures.scopes().values()
+
+    def unusable_fixture(self) -> str | None:
+        """Say which fixture has a scope that a process file does not have, if one does."""
+        for name, scope in self.fixtures.scopes().items():
+            if scope in ("module", "class", "package"):
+                return (
+                    f"{self.nodeid}: fixture '{name}' has scope '{scope}', which scenarios do not have\n"
+                    f"hint: give it scope 'session' or 'function'"
+                )
+        return None
+
+    def _initrequest(self) -> None:
+        """Begin anew, as core asks when an item is run again."""
+        self.fixtures.request()
+
+    def setup(self) -> None:
+        """Set the fixtures up, have the scenario carried out if it was not yet, and raise if our side was wrong."""
+        if self.problems:
+            raise DefinitionFault("\n".join(str(problem) for problem in self.problems))
+        if self.fault is not None:
+            raise DefinitionFault(self.fault)
+        if self.skip_reason is not None:
+            pytest.skip(self.skip_reason)
+        self.fixtures.fill()
+        if self.config.getoption("setuponly", default=False):
+            return
+        outcome = self._take_outcome()
+        finished = outcome.finished
+        if outcome.exception is not None:
+            raise outcome.exception
+        if finished.status is RunStatus.ERROR:
+            raise ScenarioFault(finished)
+        if finished.status in (RunStatus.SKIPPED, RunStatus.CANCELLED):
+            pytest.skip(finished.reason or "it was not run")
+
+    def _take_outcome(self) -> RunOutcome:
+        """Give the outcome once; a second time, or without one, the scenario is carried out now."""
+        if self.outcome is None or self.attempts:
+            assert self.run_now is not None, "the plugin sets it"
+            self.outcome = self.run_now(self)
+        self.attempts += 1
+        return self.outcome
+
+    def runtest(self) -> None:
+        """Tell how the scenario ended."""
+        assert self.outcome is not None
+        if self.outcome.finished.status is not RunStatus.PASSED:
+            raise ScenarioViolated(self.outcome.finished)
+
+    @property
+    def finished(self) -> RunFinished | None:
+        """How the scenario ended, if it did."""
+        return self.outcome.finished if self.outcome is not None else None
+
+
+def _is_machinery(path: Path | str) -> bool:
+    parts = Path(path).parts
+    return any(part in ("_pytest", "pluggy", "pytest_orchestra", "asyncio") for part in parts)

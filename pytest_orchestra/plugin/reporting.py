@@ -1,0 +1,117 @@
+"""Reporting: every scenario's outcome into every report that people read."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from typing import Any
+
+import pytest
+
+from pytest_orchestra.collection.items import ScenarioItem
+from pytest_orchestra.engine.events import RunFinished
+from pytest_orchestra.model.run import RunStatus, SuiteRun, SuiteRunStatus
+from pytest_orchestra.model.scenario import CriterionCoverage
+from pytest_orchestra.plugin.state import settings_of, suite_run_key, worker_input
+from pytest_orchestra.reporting import allure, html, junit, summary
+from pytest_orchestra.reporting.carriage import attach_outcome, outcome_of
+from pytest_orchestra.reporting.terminal import FailureReport
+from pytest_orchestra.session.orchestra import OrchestraSession
+
+__all__ = ["ScenarioReporting"]
+
+
+class ScenarioReporting:
+    """The hooks that report scenarios. Reports carry the whole outcome, so that xdist's controller has it as well."""
+
+    def __init__(self, config: pytest.Config, session: OrchestraSession) -> None:
+        self._config = config
+        self._orchestra = session
+        self._settings = settings_of(config)
+        self._outcomes: list[RunFinished] = []
+
+    def pytest_report_header(self) -> str:
+        """Say where runs are kept and under which key."""
+        store = self._settings.store.partition("://")[0]
+        key, concurrency = suite_run_key(self._config), self._settings.concurrency
+        return f"orchestra: suite run {key}, store {store}, concurrency {concurrency}"
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Give the report of a scenario its true times and its outcome."""
+        finished = item.finished if isinstance(item, ScenarioItem) else None
+        if finished is None or call.when != _phase(finished):
+            return (yield)
+        assert isinstance(item, ScenarioItem)
+        call.start, call.stop = (finished.run.started_at or finished.at).timestamp(), finished.at.timestamp()
+        call.duration = max(0.0, call.stop - call.start)
+        item.user_properties = junit.user_properties(finished)
+        report = yield
+        attach_outcome(report, finished)
+        if self._config.pluginmanager.hasplugin("html"):
+            extras = [*getattr(report, "extras", []), *html.html_extras(finished)]
+            report.extras = extras  # type: ignore[attr-defined]  # pytest-html reads it
+        labels = allure.ScenarioLabels.of(item, finished.run, process=item.suite.process_name, tags=item.scenario.tags)
+        allure.record_outcome(self._config, report, finished, labels)
+        return report
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Where the reports of all workers come together: keep outcomes, and write JUnit's steps."""
+        finished = outcome_of(report)
+        if finished is None or worker_input(self._config):
+            return
+        if report.failed and isinstance(report.longrepr, str):  # over xdist only the text has travelled
+            report.longrepr = FailureReport(finished)  # type: ignore[assignment]  # duck-typed
+        self._outcomes.append(finished)
+        junit.record_steps(self._config, report, junit.JUnitSteps(self._settings.junit_steps))
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_html_results_table_row(self, report: pytest.TestReport, cells: list[str]) -> None:
+        """Keep names of data sets from being taken for markup."""
+        html.escape_node_id(cells, report.nodeid)
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        """Say how effects settled, what is covered, and how to see the runs again."""
+        if not self._outcomes or worker_input(self._config) or self._config.get_verbosity() < 0:
+            return
+        facts = summary.collect_facts(self._outcomes)
+        writer = terminalreporter._tw  # noqa: SLF001  no public way to its width
+        text = summary.summary_text(
+            facts,
+            suite_run=self._suite_run(),
+            coverage=self._coverage(),
+            width=writer.fullwidth,
+            color=writer.hasmarkup,
+        )
+        terminalreporter.section("orchestra", sep="=")
+        for line in text.splitlines():
+            terminalreporter.write_line(line)
+
+    def _suite_run(self) -> SuiteRun | None:
+        """Give the SuiteRun as its outcomes tell it; None where nobody could look at it again."""
+        if self._settings.store == "memory":
+            return None
+        is_passed = all(outcome.status in (RunStatus.PASSED, RunStatus.SKIPPED) for outcome in self._outcomes)
+        return SuiteRun(
+            self._outcomes[-1].run.suite_run_id,
+            suite_run_key(self._config),
+            self._settings.tenant,
+            SuiteRunStatus.PASSED if is_passed else SuiteRunStatus.FAILED,
+        )
+
+    def _coverage(self) -> dict[str, Sequence[CriterionCoverage]]:
+        """Give what the scenarios of each process are meant to cover."""
+        return {
+            suite.process_name or suite.process_id: suite.coverage
+            for definitions in self._orchestra.loader.loaded
+            for suite in definitions.suites
+        }
+
+
+def _phase(finished: RunFinished) -> str:
+    """Give the phase in which the item tells how its scenario ended: what never ran, or erred, says so in its setup."""
+    if finished.status in (RunStatus.ERROR, RunStatus.SKIPPED, RunStatus.CANCELLED):
+        return "setup"
+    return "call"

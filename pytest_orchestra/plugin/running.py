@@ -1,0 +1,451 @@
+"""Running scenarios: concurrently on the engine, reported one after another through pytest's ordinary protocol."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any, Final, NoReturn
+
+import pytest
+
+from pytest_orchestra.collection.adapter import Anchor, early_setup, gate_is_open
+from pytest_orchestra.collection.items import OrchestraItem, ScenarioItem
+from pytest_orchestra.engine.engine import RunOutcome, RunRequest
+from pytest_orchestra.engine.scheduling import Prerequisite
+from pytest_orchestra.errors import OrchestraError
+from pytest_orchestra.model.run import RunStatus, SuiteRunStatus
+from pytest_orchestra.plugin.requests import Dependencies, RequestBuilder
+from pytest_orchestra.plugin.routing import OutputRouter
+from pytest_orchestra.plugin.state import settings_of, worker_input
+from pytest_orchestra.reporting.ndjson import NdjsonListener
+from pytest_orchestra.reporting.progress import LiveProgress
+from pytest_orchestra.session.orchestra import OrchestraSession
+
+__all__ = ["ScenarioRunning"]
+
+_REPORTING_SLICE_S: Final = 0.02
+"""How long reports may keep the event loop waiting."""
+
+_LOOK_S: Final = 0.1
+"""How often the line of progress is brought up to date."""
+
+
+@dataclass
+class _Batch:
+    """The scenarios of a session, by how they get their outcome."""
+
+    dependencies: Dependencies
+    concurrent: dict[str, ScenarioItem] = field(default_factory=dict)
+    rest: list[OrchestraItem] = field(default_factory=list)
+    statuses: dict[str, RunStatus] = field(default_factory=dict)
+
+
+class ScenarioRunning:
+    """The hooks that run scenarios.
+
+    The engine's loop runs only between items and inside items that wait for it, so every other plugin sees a
+    sequential, well-nested session.
+    """
+
+    def __init__(self, config: pytest.Config, session: OrchestraSession) -> None:
+        self._config = config
+        self._orchestra = session
+        self._settings = settings_of(config)
+        self._builder = RequestBuilder(session)
+        self._router = OutputRouter(config)
+        self._batch: _Batch | None = None
+        self._start_fault: OrchestraError | None = None
+        self._anchor: Anchor | None = None
+        self._progress: LiveProgress | None = None
+        self._ndjson: NdjsonListener | None = None
+        self._worst = SuiteRunStatus.PASSED
+
+    # -- the session ---------------------------------------------------------------------------------------------
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtestloop(self) -> Generator[None, object, object]:
+        """Close the engine whatever ends the session."""
+        status = SuiteRunStatus.CANCELLED
+        try:
+            result = yield
+            status = self._worst
+        finally:
+            self._close(status)
+        return result
+
+    def _close(self, status: SuiteRunStatus) -> None:
+        self._erase_progress()
+        try:
+            if self._anchor is not None:
+                with self._router.routing(self._anchor):
+                    self._orchestra.close(status)
+        except OrchestraError as error:
+            self._say(f"orchestra: {error}")
+        finally:
+            if self._ndjson is not None:
+                self._ndjson.close()
+
+    @property
+    def _is_distributed(self) -> bool:
+        """Whether xdist hands the items out: in its controller and in its workers."""
+        return bool(worker_input(self._config)) or self._config.pluginmanager.hasplugin("dsession")
+
+    @pytest.hookimpl(tryfirst=True, specname="pytest_runtestloop")
+    def pytest_runtestloop_of_scenarios(self, session: pytest.Session) -> bool | None:
+        """Run Python tests first and then all scenarios at once; core's own loop runs where there are none."""
+        option = session.config.option
+        scenarios = [item for item in session.items if isinstance(item, OrchestraItem)]
+        if not scenarios or option.collectonly or option.setuponly or self._is_distributed:
+            return None
+        if session.testsfailed and not option.continue_on_collection_errors:
+            plural = "s" if session.testsfailed != 1 else ""
+            raise session.Interrupted(f"{session.testsfailed} error{plural} during collection")
+        python = [item for item in session.items if not isinstance(item, OrchestraItem)]
+        self._anchor = Anchor.from_parent(session, name="orchestra")
+        for item, following in _with_next([*python, self._anchor])[:-1]:
+            self._report(session, item, following)
+        self._run_batch(session, scenarios)
+        return True
+
+    def _report(self, session: pytest.Session, item: pytest.Item, following: pytest.Item | None) -> None:
+        self._erase_progress()
+        item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+        self._stop_if_asked(session)
+
+    @staticmethod
+    def _stop_if_asked(session: pytest.Session) -> None:
+        if session.shouldfail:
+            raise session.Failed(session.shouldfail)
+        if session.shouldstop:
+            raise session.Interrupted(session.shouldstop)
+
+    # -- the batch -----------------------------------------------------------------------------------------------
+
+    def _run_batch(self, session: pytest.Session, items: Sequence[OrchestraItem]) -> None:
+        batch = self._prepare(session, items)
+        try:
+            if self._settings.order == "collection" or self._config.getoption("stepwise", default=False):
+                self._report_in_order(session, batch, items)
+            else:
+                self._report_as_completed(session, batch)
+                self._report_rest(session, batch)
+        except KeyboardInterrupt:
+            self._report_what_has_ended(batch)
+            raise
+
+    def _prepare(self, session: pytest.Session, items: Sequence[OrchestraItem]) -> _Batch:
+        """Start the engine and submit every scenario that needs nothing of its own item's time."""
+        scenarios = [item for item in items if isinstance(item, ScenarioItem)]
+        batch = self._batch = _Batch(Dependencies(scenarios))
+        self._anchor = self._anchor or Anchor.from_parent(session, name="orchestra")
+        for item in scenarios:
+            item.run_now = self._run_now
+        if not self._start(len(scenarios)):
+            for item in scenarios:
+                item.fault = str(self._start_fault)
+        requests: list[RunRequest] = []
+        with self._capturing_fixtures(session, scenarios):
+            for item in scenarios:
+                if self._may_run_ahead(item, batch):
+                    requests += self._request(item, batch)
+        sequential = {item.nodeid for item in scenarios if item.nodeid not in batch.concurrent}
+        sequential = batch.dependencies.closure(sequential)
+        for key in sequential & batch.concurrent.keys():
+            del batch.concurrent[key]
+        batch.rest = _in_order_of_need(
+            [item for item in items if item.nodeid not in batch.concurrent], batch.dependencies
+        )
+        chosen = [request for request in requests if request.run.key in batch.concurrent]
+        if chosen:
+            with self._router.routing(self._anchor):
+                self._orchestra.host.run(self._orchestra.engine.submit(chosen))
+        return batch
+
+    def _start(self, total: int) -> bool:
+        if not self._orchestra.is_started and self._start_fault is None:
+            assert self._anchor is not None
+            listeners: list[Any] = [self._make_progress(total)]
+            try:
+                if self._settings.events:
+                    path = self._config.invocation_params.dir / self._settings.events
+                    self._ndjson = NdjsonListener(path)
+                    listeners.append(self._ndjson)
+                one_by_one = self._config.getoption("usepdb", default=False) or self._config.getoption(
+                    "trace", default=False
+                )
+                with self._router.routing(self._anchor):
+                    self._orchestra.start(listeners, concurrency=1 if one_by_one else None)
+            except OrchestraError as error:
+                self._start_fault = error
+        return self._start_fault is None
+
+    def _may_run_ahead(self, item: ScenarioItem, batch: _Batch) -> bool:
+        """Tell whether an item's scenario may start before the item itself; whatever is wrong is told when it runs."""
+        item.fault = item.fault or batch.dependencies.faults.get(item.nodeid)
+        if item.problems or item.fault is not None:
+            return False
+        if gate_is_open(item) is not None:
+            return False
+        item.fixtures.resolve()
+        item.fault = item.unusable_fixture()
+        return item.fault is None and not item.is_sequential
+
+    def _request(self, item: ScenarioItem, batch: _Batch) -> list[RunRequest]:
+        """Set up the session's fixtures for an item and build its request; a failing fixture fails its own items."""
+        try:
+            item.fixtures.fill("session")
+            request = self._builder.build(item, batch.dependencies.prerequisites[item.nodeid])
+        except OrchestraError as error:
+            item.fault = str(error)
+            return []
+        except pytest.exit.Exception:
+            raise
+        except (Exception, pytest.skip.Exception, pytest.fail.Exception):  # noqa: BLE001
+            return []  # pytest keeps the exception with the fixture and raises it again when the item runs
+        batch.concurrent[item.nodeid] = item
+        return [request]
+
+    @contextmanager
+    def _capturing_fixtures(self, session: pytest.Session, items: Sequence[ScenarioItem]) -> Iterator[None]:
+        """Set fixtures up ahead of their items; what they print belongs to the first item, as it does in core."""
+        capture = self._config.pluginmanager.getplugin("capturemanager")
+        assert self._anchor is not None
+        with early_setup(session, self._anchor):
+            if capture is None:
+                yield
+                return
+            capture.resume_global_capture()
+            try:
+                yield
+            finally:
+                capture.suspend_global_capture(in_=False)
+                out, err = capture.read_global_capture()
+                for name, text in (("stdout", out), ("stderr", err)):
+                    if text and items:
+                        items[0].add_report_section("setup", name, text)
+
+    # -- reporting -----------------------------------------------------------------------------------------------
+
+    def _report_as_completed(self, session: pytest.Session, batch: _Batch) -> None:
+        assert self._anchor is not None
+        unreported = dict(batch.concurrent)
+        while unreported:
+            self._pump()
+            until = time.monotonic() + _REPORTING_SLICE_S
+            ended = self._orchestra.engine.completed
+            while ended and time.monotonic() < until:
+                item = self._take(batch, ended)
+                unreported.pop(item.nodeid, None)
+                following: pytest.Item | None = self._anchor
+                if not unreported:
+                    following = batch.rest[0] if batch.rest else None
+                self._report(session, item, following)
+            if not ended and not self._orchestra.engine.has_work and unreported:
+                self._give_up(unreported)
+
+    def _report_rest(self, session: pytest.Session, batch: _Batch) -> None:
+        for item, following in _with_next(batch.rest):
+            self._skip_if_unmet(item, batch)
+            self._report(session, item, following)
+            if isinstance(item, ScenarioItem):
+                batch.statuses[item.nodeid] = item.finished.status if item.finished else RunStatus.SKIPPED
+
+    def _report_in_order(self, session: pytest.Session, batch: _Batch, items: Sequence[OrchestraItem]) -> None:
+        """Report in the order of collection, however the scenarios complete."""
+        rest = iter(batch.rest)
+        ordered = [item if item.nodeid in batch.concurrent else next(rest) for item in items]
+        for item, following in _with_next(ordered):
+            if isinstance(item, ScenarioItem):
+                self.await_outcome(item)
+                self._skip_if_unmet(item, batch)
+            self._report(session, item, following)
+            if isinstance(item, ScenarioItem):
+                batch.statuses[item.nodeid] = item.finished.status if item.finished else RunStatus.SKIPPED
+
+    def _report_what_has_ended(self, batch: _Batch) -> None:
+        """Report what ended before Ctrl-C: nothing that is known is lost."""
+        if not self._orchestra.is_started:
+            return
+        ended = self._orchestra.engine.completed
+        while ended:
+            item = self._take(batch, ended)
+            if item.finished is not None and item.finished.status is not RunStatus.CANCELLED:
+                item.config.hook.pytest_runtest_protocol(item=item, nextitem=self._anchor)
+
+    def await_outcome(self, item: ScenarioItem) -> None:
+        """Let the loop run until an item's scenario has ended, if it has been submitted."""
+        batch = self._batch
+        assert batch is not None
+        while item.nodeid in batch.concurrent and item.outcome is None:
+            self._pump()
+            ended = self._orchestra.engine.completed
+            while ended:
+                self._take(batch, ended)
+            if item.outcome is None and not self._orchestra.engine.has_work:
+                self._give_up({item.nodeid: item})
+
+    def _take(self, batch: _Batch, ended: deque[RunOutcome]) -> ScenarioItem:
+        outcome = ended.popleft()
+        item = batch.concurrent[outcome.finished.run.key]
+        item.outcome = outcome
+        batch.statuses[item.nodeid] = outcome.finished.status
+        return item
+
+    @staticmethod
+    def _give_up(items: dict[str, ScenarioItem]) -> NoReturn:
+        raise AssertionError(f"the engine has nothing left to do, but did not run {', '.join(items)}")
+
+    def _pump(self) -> None:
+        """Let the loop run until something has ended, keeping the line of progress up to date."""
+        assert self._anchor is not None
+        engine = self._orchestra.engine
+        with self._router.routing(self._anchor):
+            if engine.completed:
+                self._orchestra.host.run(engine.breathe())
+            while not engine.completed and engine.has_work:
+                self._orchestra.host.run(engine.wait_completed(_LOOK_S))
+                if self._progress is not None:
+                    self._progress.show()
+
+    # -- one item at a time --------------------------------------------------------------------------------------
+
+    def _run_now(self, item: ScenarioItem) -> RunOutcome:
+        """Carry out the scenario of an item while the item itself runs."""
+        if self._start_fault is not None:
+            raise self._start_fault
+        request = self._builder.build(item)
+        return self._orchestra.host.run(self._orchestra.engine.run_alone(request))
+
+    def _skip_if_unmet(self, item: OrchestraItem, batch: _Batch) -> None:
+        """Give an item that runs by itself the outcome 'skipped' if a prerequisite of its did not end as needed."""
+        if not isinstance(item, ScenarioItem) or item.outcome is not None or item.fault is not None:
+            return
+        for need in batch.dependencies.prerequisites[item.nodeid]:
+            reason = _unmet(need, batch.statuses.get(need.run_key))
+            if reason is not None:
+                item.skip_reason = reason
+                return
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
+        """Under xdist, where core's loop runs items in order, run the scenarios of the lane ahead of their items."""
+        if isinstance(item, ScenarioItem) and worker_input(self._config):
+            if self._batch is None:
+                self._prepare(item.session, self._items_of_worker(item))
+            self.await_outcome(item)
+            self._skip_if_unmet(item, self._known_batch)
+        result = yield
+        if isinstance(item, ScenarioItem) and item.finished is not None:
+            self._known_batch.statuses[item.nodeid] = item.finished.status
+        return result
+
+    @property
+    def _known_batch(self) -> _Batch:
+        assert self._batch is not None
+        return self._batch
+
+    def _items_of_worker(self, item: ScenarioItem) -> list[OrchestraItem]:
+        """Give the scenarios that this worker will be asked for: all in the lane, one elsewhere."""
+        if not worker_input(self._config).get("orchestra_lane"):
+            return [item]
+        return [each for each in item.session.items if isinstance(each, OrchestraItem)]
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
+        """Issue a scenario's warnings again where pytest attributes them to its item."""
+        if isinstance(item, ScenarioItem) and item.finished is not None:
+            self._router.replay_warnings(item.finished.run.id)
+        return (yield)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        """Give an item what its scenario wrote, as sections of its report."""
+        if isinstance(item, ScenarioItem) and item.outcome is not None:
+            for name, text in self._router.take(item.outcome.finished.run.id):
+                item.add_report_section("call", name, text)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Remember whether the SuiteRun is to be called passed."""
+        if report.failed:
+            self._worst = SuiteRunStatus.FAILED
+
+    # -- the terminal --------------------------------------------------------------------------------------------
+
+    def _make_progress(self, total: int) -> LiveProgress:
+        reporter: Any = self._config.pluginmanager.getplugin("terminalreporter")
+        is_shown = reporter is not None and not worker_input(self._config) and self._config.get_verbosity() >= 0
+        writes_live = is_shown and reporter.isatty and reporter.hasmarkup
+        self._progress = LiveProgress(
+            total=total,
+            clock=time.monotonic,
+            write_line=self._say,
+            write=self._write_raw if writes_live else None,
+            column=lambda: reporter._tw.width_of_current_line,  # noqa: SLF001  no public way to ask
+            width=lambda: reporter._tw.fullwidth if reporter is not None else 80,  # noqa: SLF001
+            heartbeat_s=self._settings.heartbeat if is_shown else float("inf"),
+        )
+        return self._progress
+
+    def _write_raw(self, text: str) -> None:
+        """Write to the terminal itself, past pytest's capturing and past its count of columns."""
+        reporter: Any = self._config.pluginmanager.getplugin("terminalreporter")
+        with self._uncaptured():
+            reporter._tw._file.write(text)  # noqa: SLF001  no public way past the writer's book-keeping
+            reporter._tw._file.flush()  # noqa: SLF001
+
+    def _uncaptured(self) -> AbstractContextManager[None]:
+        capture = self._config.pluginmanager.getplugin("capturemanager")
+        return nullcontext() if capture is None else capture.global_and_fixture_disabled()
+
+    def _erase_progress(self) -> None:
+        if self._progress is not None:
+            self._progress.erase()
+
+    def _say(self, text: str) -> None:
+        reporter: Any = self._config.pluginmanager.getplugin("terminalreporter")
+        if reporter is not None:
+            with self._uncaptured():
+                reporter.ensure_newline()
+                reporter.write_line(text)
+
+
+def _with_next(items: Sequence[Any]) -> list[tuple[Any, Any]]:
+    return list(zip(items, [*items[1:], None], strict=False))
+
+
+def _in_order_of_need(items: Sequence[OrchestraItem], dependencies: Dependencies) -> list[OrchestraItem]:
+    """Give items such that each comes after those it depends on, and otherwise in their own order."""
+    by_id = {item.nodeid: item for item in items}
+    ordered: dict[str, OrchestraItem] = {}
+
+    def visit(key: str) -> None:
+        stack = [(key, iter(dependencies.prerequisites.get(key, ())))]
+        seen = {key}
+        while stack:
+            current, needs = stack[-1]
+            need = next(needs, None)
+            if need is None:
+                ordered.setdefault(current, by_id[current])
+                stack.pop()
+            elif need.run_key in by_id and need.run_key not in ordered and need.run_key not in seen:
+                seen.add(need.run_key)
+                stack.append((need.run_key, iter(dependencies.prerequisites.get(need.run_key, ()))))
+
+    for item in items:
+        if item.nodeid not in ordered:
+            visit(item.nodeid)
+    return list(ordered.values())
+
+
+def _unmet(need: Prerequisite, status: RunStatus | None) -> str | None:
+    if status is None:
+        return f"it depends on '{need.run_key}', which is not part of this session"
+    if need.is_met_by(status):
+        return None
+    return f"it depends on '{need.run_key}', which " + (
+        "was skipped" if status is RunStatus.SKIPPED else f"ended as {status}"
+    )

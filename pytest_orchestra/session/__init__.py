@@ -1,0 +1,1 @@
+"""The composition root: loads definitions, builds store, protocols, listeners and the event loop, and closes them."""

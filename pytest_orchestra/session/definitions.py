@@ -1,0 +1,267 @@
+"""From a process file to its suites: everything that lies beside it is read, checked and put together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final
+
+from pytest_orchestra.engine.ports import ProtocolPlugin
+from pytest_orchestra.errors import DefinitionError
+from pytest_orchestra.generation.suite import build_suite
+from pytest_orchestra.model.dataset import TestDataSet
+from pytest_orchestra.model.definition import Bindings, ChannelType, Criterion, StepDefinition
+from pytest_orchestra.model.process import Process, ProcessDocument
+from pytest_orchestra.model.scenario import ScenarioSuite
+from pytest_orchestra.model.source import Place, Problem, Severity
+from pytest_orchestra.model.specification import ProtocolSpec
+from pytest_orchestra.readers.bpmn import read_process_file
+from pytest_orchestra.readers.data_files import read_data_sets
+from pytest_orchestra.readers.sidecar import read_sidecar, sidecar_path
+
+__all__ = ["DATA_SUFFIXES", "PROCESS_SUFFIXES", "DefinitionLoader", "Definitions", "is_process_file"]
+
+PROCESS_SUFFIXES: Final = (".bpmn", ".bpmn2", ".bpmn20.xml")
+DATA_SUFFIXES: Final = (".yaml", ".yml", ".json", ".csv")
+
+
+def is_process_file(path: Path) -> bool:
+    """Tell by its name whether a file is a process model."""
+    return path.name.lower().endswith(PROCESS_SUFFIXES)
+
+
+@dataclass(frozen=True, eq=False)
+class Definitions:
+    """All that is defined for one process file. ``problems`` are those of no single scenario."""
+
+    file: Path
+    document: ProcessDocument
+    bindings: Bindings | None
+    specs: Mapping[str, ProtocolSpec]
+    data_sets: Mapping[str, TestDataSet]
+    suites: tuple[ScenarioSuite, ...]
+    problems: tuple[Problem, ...]
+
+    @property
+    def errors(self) -> tuple[Problem, ...]:
+        """The problems that stop something from being used."""
+        return tuple(problem for problem in self.problems if problem.severity is Severity.ERROR)
+
+
+@dataclass
+class _Reading:
+    """What has been read of a process file so far, with the problems on the way."""
+
+    bindings: Bindings | None = None
+    specs: dict[str, ProtocolSpec] = field(default_factory=dict)
+    data_sets: list[TestDataSet] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+
+class DefinitionLoader:
+    """Loads definitions; specifications and process files that several share are read once."""
+
+    def __init__(self, protocols: Mapping[ChannelType, ProtocolPlugin], hook: Any, config: Any = None) -> None:
+        self._protocols = {protocol.protocol_id: protocol for protocol in protocols.values()}
+        self._by_channel = protocols
+        self._hook = hook
+        self._config = config
+        self._specs: dict[tuple[Path, str], ProtocolSpec] = {}
+        self._loaded: dict[Path, Definitions] = {}
+
+    @property
+    def loaded(self) -> tuple[Definitions, ...]:
+        """What has been loaded so far."""
+        return tuple(self._loaded.values())
+
+    def load(self, file: Path, criteria: Sequence[Criterion] | None = None) -> Definitions:
+        """Load what is defined for a process file. What is wrong is in the problems; nothing of ours is raised."""
+        if criteria is None and file in self._loaded:
+            return self._loaded[file]
+        document = read_process_file(file)
+        reading = _Reading(problems=list(document.problems))
+        self._read_beside(file, reading)
+        chosen = self._choose(document, reading)
+        faults = self._faults_of_steps(reading)
+        suites = tuple(
+            _with_faults(
+                build_suite(
+                    process,
+                    _bindings_of(process, chosen, reading.bindings),
+                    reading.data_sets,
+                    document=document,
+                    criteria=criteria,
+                ),
+                faults,
+            )
+            for process in chosen
+        )
+        for suite in suites:
+            reading.problems.extend(suite.problems)
+        definitions = Definitions(
+            file,
+            document,
+            reading.bindings,
+            reading.specs,
+            {data_set.name: data_set for data_set in reading.data_sets},
+            suites,
+            tuple(dict.fromkeys(reading.problems)),
+        )
+        if criteria is None:
+            self._loaded[file] = definitions
+        return definitions
+
+    def _read_beside(self, file: Path, reading: _Reading) -> None:
+        sidecar = sidecar_path(file)
+        if sidecar.is_file():
+            with _collecting(reading.problems, sidecar):
+                reading.bindings = read_sidecar(sidecar)
+        bindings = reading.bindings
+        for service, path in (bindings.specs if bindings else {}).items():
+            with _collecting(reading.problems, sidecar):
+                spec = self._read_spec((file.parent / path).resolve(), service, bindings)
+                reading.specs[service] = spec
+                reading.problems.extend(spec.problems)
+        with _collecting(reading.problems, file):
+            reading.data_sets.extend(read_data_sets(_data_files(file.parent, bindings)))
+        for more in self._hook.pytest_orchestra_data_sets(config=self._config, process_file=file):
+            reading.data_sets.extend(more)
+
+    def _read_spec(self, path: Path, service: str, bindings: Bindings | None) -> ProtocolSpec:
+        known = self._specs.get((path, service))
+        if known is not None:
+            return known
+        if not path.is_file():
+            raise DefinitionError(
+                f"the specification of service '{service}' is missing: no file '{path.name}'",
+                place=bindings.place if bindings else None,
+                hint=f"put it at '{path.parent.name}/{path.name}', or mend 'specs'",
+            )
+        protocol_id = _protocol_of(service, bindings)
+        protocol = self._protocols.get(protocol_id)
+        spec = protocol.parse_spec(path, service) if protocol else None
+        if spec is None:
+            raise DefinitionError(
+                f"protocol '{protocol_id}' of service '{service}' reads no specifications",
+                place=bindings.place if bindings else None,
+                hint=f"protocols that are known: {', '.join(sorted(self._protocols))}",
+            )
+        self._specs[path, service] = spec
+        return spec
+
+    def _choose(self, document: ProcessDocument, reading: _Reading) -> list[Process]:
+        """Give the processes that are meant: the sidecar's, else all that have something in them."""
+        filled = [process for process in document.processes if process.nodes]
+        wanted = reading.bindings.process if reading.bindings else None
+        if wanted is None:
+            return filled
+        found = [process for process in filled if wanted in (process.id, process.name)]
+        if not found:
+            assert reading.bindings is not None
+            known = ", ".join(f"'{process.label}'" for process in filled)
+            reading.problems.append(
+                Problem(
+                    Severity.ERROR,
+                    reading.bindings.place or Place(document.file),
+                    f"no process '{wanted}' in '{Path(document.file).name}'",
+                    f"processes there: {known}" if known else "the file has no process with content",
+                )
+            )
+        return found
+
+    def _faults_of_steps(self, reading: _Reading) -> dict[int, tuple[Problem, ...]]:
+        """Check every bound step; give the problems by the identity of the step's definition."""
+        faults: dict[int, tuple[Problem, ...]] = {}
+        for steps in (reading.bindings.bindings if reading.bindings else {}).values():
+            for step in steps:
+                faults[id(step)] = tuple(self._check(step, reading))
+        reading.problems.extend(problem for found in faults.values() for problem in found)
+        return faults
+
+    def _check(self, step: StepDefinition, reading: _Reading) -> Iterable[Problem]:
+        protocol = self._by_channel.get(step.channel_type)
+        if protocol is not None:
+            return protocol.check(step, reading.specs)
+        place = step.place or Place("")
+        served = ", ".join(sorted(self._by_channel))
+        message = f"no protocol serves channel '{step.channel_type}'"
+        return [Problem(Severity.ERROR, place, message, f"channels that are served: {served}")]
+
+
+def _protocol_of(service: str, bindings: Bindings | None) -> str:
+    """Give the protocol by which steps speak to a service; HTTP if none does."""
+    for steps in (bindings.bindings if bindings else {}).values():
+        for step in steps:
+            if step.endpoint_ref is not None and step.endpoint_ref.service_name == service:
+                return step.endpoint_ref.protocol_id
+    return "http"
+
+
+def _data_files(folder: Path, bindings: Bindings | None) -> list[Path]:
+    """Give the data files in a stable order: those that the sidecar names, else all in ``data/``."""
+    patterns = bindings.data_sets if bindings and bindings.data_sets else ["data/*"]
+    found: dict[Path, None] = {}
+    for pattern in patterns:
+        for path in sorted(folder.glob(pattern)):
+            if path.is_file() and path.suffix.lower() in DATA_SUFFIXES:
+                found[path] = None
+    return list(found)
+
+
+def _bindings_of(process: Process, chosen: Sequence[Process], bindings: Bindings | None) -> Bindings | None:
+    """Give the bindings without those that speak of the file's other processes."""
+    if bindings is None or len(chosen) == 1:
+        return bindings
+    elsewhere = {name for other in chosen if other is not process for name in _names(other)} - _names(process)
+    return bindings.model_copy(
+        update={
+            "bindings": {key: steps for key, steps in bindings.bindings.items() if key not in elsewhere},
+            "decisions": {key: branches for key, branches in bindings.decisions.items() if key not in elsewhere},
+            "scenarios": [s for s in bindings.scenarios if not (s.decisions and set(s.decisions) <= elsewhere)],
+        }
+    )
+
+
+def _names(process: Process) -> set[str]:
+    return {name for node in process.nodes for name in (node.id, node.name) if name}
+
+
+def _with_faults(suite: ScenarioSuite, faults: Mapping[int, tuple[Problem, ...]]) -> ScenarioSuite:
+    """Give the suite with the problems of each scenario's own steps attached to it."""
+    scenarios = tuple(
+        replace(
+            scenario,
+            problems=tuple(
+                dict.fromkeys(
+                    [
+                        *scenario.problems,
+                        *(problem for step in scenario.steps for problem in faults.get(id(step.definition), ())),
+                    ]
+                )
+            ),
+        )
+        for scenario in suite.scenarios
+    )
+    return replace(suite, scenarios=scenarios)
+
+
+class _collecting:  # noqa: N801  reads as a clause
+    """Turn the errors of a reader into problems and go on."""
+
+    def __init__(self, problems: list[Problem], file: Path) -> None:
+        self._problems = problems
+        self._file = file
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
+        if not isinstance(error, DefinitionError):
+            return False
+        if error.problems:
+            self._problems.extend(error.problems)
+        else:
+            place = error.place or Place(str(self._file))
+            self._problems.append(Problem(Severity.ERROR, place, error.fact, error.hint))
+        return True

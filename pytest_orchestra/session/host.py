@@ -1,0 +1,27 @@
+"""The event loop, pumped in the main thread: it runs only while somebody waits for something."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+__all__ = ["LoopHost"]
+
+_T = TypeVar("_T")
+
+
+class LoopHost:
+    """Owns one event loop. Between two calls of :meth:`run` its tasks stand still."""
+
+    def __init__(self) -> None:
+        # the factory keeps Runner away from the global loop and policy, which belong to the user and to pytest-asyncio
+        self._runner = asyncio.Runner(loop_factory=asyncio.new_event_loop)
+
+    def run(self, work: Coroutine[Any, Any, _T]) -> _T:
+        """Run the loop until ``work`` is done and give what it gave. Ctrl-C cancels it and raises KeyboardInterrupt."""
+        return self._runner.run(work)
+
+    def close(self) -> None:
+        """Cancel every task and close the loop."""
+        self._runner.close()

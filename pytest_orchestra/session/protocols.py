@@ -1,0 +1,48 @@
+"""The protocols of a session: the built-in ones come through the same hook as anyone's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+from pytest_orchestra import hookspecs
+from pytest_orchestra.engine.ports import ProtocolPlugin
+from pytest_orchestra.model.definition import ChannelType
+
+if TYPE_CHECKING:
+    import pytest
+
+__all__ = ["BuiltinProtocols", "collect_protocols", "command_hooks"]
+
+hookimpl = pluggy.HookimplMarker("pytest")
+
+
+class BuiltinProtocols:
+    """The protocols in the box, as a pluggy plugin."""
+
+    @hookimpl(trylast=True)
+    def pytest_orchestra_protocols(self) -> Sequence[ProtocolPlugin]:
+        """Give HTTP and database."""
+        from pytest_orchestra.protocols.database import DatabaseProtocol  # noqa: PLC0415  built when asked for
+        from pytest_orchestra.protocols.http import HttpProtocol  # noqa: PLC0415
+
+        return [HttpProtocol(), DatabaseProtocol()]
+
+
+def collect_protocols(hook: Any, config: pytest.Config | None) -> Mapping[ChannelType, ProtocolPlugin]:
+    """Ask every plugin for its protocols; give one for each channel, the latest registered plugin's first."""
+    found: dict[ChannelType, ProtocolPlugin] = {}
+    for protocols in hook.pytest_orchestra_protocols(config=config):
+        for protocol in protocols:
+            found.setdefault(protocol.channel_type, protocol)
+    return found
+
+
+def command_hooks() -> Any:
+    """Give the hooks as the ``orchestra`` command has them: the built-in plugins without a pytest session."""
+    manager = pluggy.PluginManager("pytest")
+    manager.add_hookspecs(hookspecs)
+    manager.register(BuiltinProtocols(), "orchestra-builtin-protocols")
+    return manager.hook
