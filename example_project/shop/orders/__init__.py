@@ -1,0 +1,1 @@
+"""Takes orders and leads them through payment, picking and shipping."""

@@ -1,0 +1,44 @@
+create schema if not exists orders;
+
+create table if not exists orders.products (
+    sku   text primary key,
+    name  text not null,
+    price numeric(9, 2) not null
+);
+
+insert into orders.products (sku, name, price) values
+    ('TEA-GREEN',  'Green tea, 100 g',          7.50),
+    ('TEA-BLACK',  'Black tea, 100 g',          6.20),
+    ('CUP-GLASS',  'Glass cup',                12.90),
+    ('POT-IRON',   'Cast iron teapot',         89.00),
+    ('SAMOVAR-5L', 'Samovar, five litres',    640.00)
+on conflict do nothing;
+
+create table if not exists orders.orders (
+    id                  uuid primary key,
+    correlation_id      text not null,
+    idempotency_key     text unique,
+    customer            text not null,
+    items               jsonb not null,
+    delivery            text not null,
+    card_token          text not null,
+    total               numeric(9, 2) not null,
+    status              text not null,
+    payment_attempts    integer not null default 0,
+    paid_at             timestamptz,
+    picked_at           timestamptz,
+    cancellation_reason text,
+    created_at          timestamptz not null default now(),
+    updated_at          timestamptz not null default now()
+);
+create index if not exists orders_by_correlation on orders.orders (correlation_id);
+
+create table if not exists orders.order_events (
+    id             bigint generated always as identity primary key,
+    order_id       uuid not null references orders.orders,
+    correlation_id text not null,
+    type           text not null,
+    at             timestamptz not null default now()
+);
+create index if not exists order_events_by_order on orders.order_events (order_id);
+create index if not exists order_events_by_correlation on orders.order_events (correlation_id);

@@ -1,0 +1,1 @@
+"""Takes payments from cards, and gives them back."""

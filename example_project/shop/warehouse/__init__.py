@@ -1,0 +1,1 @@
+"""Puts goods aside, has them picked, and sends them off."""

@@ -1,1 +1,0 @@
-"""The pytest11 entry point."""
