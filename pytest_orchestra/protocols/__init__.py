@@ -1,1 +1,1 @@
-"""The protocols in the box; each file is one implementation of the engine port."""
+"""The protocols in the box: ``http`` and ``database`` implement the engine's port, the other files are their parts."""
