@@ -12,32 +12,42 @@ from pytest_orchestra.store.opening import open_store
 
 __all__ = ["add_store_options", "chosen_store", "project_root", "store_of"]
 
-_MARKS: Final = (".orchestra", "pytest.toml", "pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg", ".git")
+_CACHE: Final = ".orchestra"
+_MARKS: Final = ("pytest.toml", "pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg", ".git")
 
 
 def project_root(start: Path | None = None) -> Path:
-    """Give the nearest folder, from here upwards, that looks like a project; here, if there is none."""
+    """Give the project that is meant: the nearest folder from here upwards where scenarios have run.
+
+    Else the one folder below in which they have, where it is only one ('pytest --orchestra example' makes 'example' the
+    project if it has a configuration of its own); else the nearest folder upwards that looks like a project.
+    """
     here = (start or Path.cwd()).resolve()
-    for folder in (here, *here.parents):
-        if any((folder / mark).exists() for mark in _MARKS):
+    upwards = (here, *here.parents)
+    below = sorted({cache.parent for pattern in ("*", "*/*") for cache in here.glob(f"{pattern}/{_CACHE}")})
+    for folder in upwards:
+        if (folder / _CACHE).is_dir():
             return folder
-    return here
+    if len(below) == 1:
+        return below[0]
+    return next((folder for folder in upwards if any((folder / mark).exists() for mark in _MARKS)), here)
 
 
 def add_store_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that say which store is meant."""
     parser.add_argument("--store", metavar="STORE", help="'embedded' or 'postgresql://...' (default: the project's)")
+    parser.add_argument("--root", type=Path, metavar="FOLDER", help="the project (default: the one around or below)")
     parser.add_argument("--tenant", metavar="NAME", help="owner of the runs (default: the project's)")
 
 
 def chosen_store(options: argparse.Namespace) -> tuple[str, str, Path]:
     """Give store, tenant and cache folder: the options', else ``[tool.orchestra]``'s, else the defaults."""
-    root = project_root()
+    root = options.root.resolve() if options.root else project_root()
     table = read_project_table(root)
     defaults = Settings()
     store = options.store or str(table.get("store", defaults.store))
     tenant = options.tenant or str(table.get("tenant", defaults.tenant))
-    return store, tenant, root / ".orchestra"
+    return store, tenant, root / _CACHE
 
 
 def store_of(options: argparse.Namespace) -> RunStore:

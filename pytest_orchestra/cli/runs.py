@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
+import shutil
+import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
+from datetime import UTC, datetime, tzinfo
+from typing import Any, TypedDict
 
 from pytest_orchestra.cli.doctor import examine
 from pytest_orchestra.cli.outcome import ExitCode, Outcome
@@ -43,7 +47,7 @@ def _history(options: argparse.Namespace) -> Outcome:
 
     found = _read(options, read)
     facts: JsonValue = [{**_object(to_json(suite_run)), "runs": dict(counts)} for suite_run, counts in found]
-    return Outcome(text=history_text(found), facts=facts)
+    return Outcome(text=history_text(found, **_page()), facts=facts)
 
 
 def _show(options: argparse.Namespace) -> Outcome:
@@ -52,8 +56,27 @@ def _show(options: argparse.Namespace) -> Outcome:
 
     found = _read(options, read)
     if not found:
-        raise SettingsError(f"no run '{options.run}'", hint="'orchestra history' lists them")
-    return Outcome(text=show_text(found), facts=[to_json(run) for run in found])
+        raise SettingsError(
+            f"no run '{options.run}'", hint="'orchestra history' lists them; --root names another project"
+        )
+    return Outcome(text=show_text(found, **_page()), facts=[to_json(run) for run in found])
+
+
+class _Page(TypedDict):
+    width: int
+    color: bool
+    encoding: str | None
+    zone: tzinfo
+
+
+def _page() -> _Page:
+    """Say how wide and how colourful standard output is, and which time people here read."""
+    return {
+        "width": shutil.get_terminal_size((100, 24)).columns,
+        "color": sys.stdout.isatty() and "NO_COLOR" not in os.environ,
+        "encoding": sys.stdout.encoding,
+        "zone": datetime.now().astimezone().tzinfo or UTC,
+    }
 
 
 def _migrate(options: argparse.Namespace) -> Outcome:

@@ -16,7 +16,7 @@ from typing import Any, cast
 import pytest
 from _pytest.fixtures import TopRequest
 
-__all__ = ["Anchor", "ItemFixtures", "early_setup", "enter_item_wrappers", "gate_is_open"]
+__all__ = ["Anchor", "ItemFixtures", "enter_item_wrappers", "gate_is_open", "set_up_ahead"]
 
 
 class Anchor(pytest.Item):
@@ -114,16 +114,18 @@ def _scope(info: Any, name: str) -> str:
 
 
 @contextmanager
-def early_setup(session: pytest.Session, anchor: Anchor) -> Iterator[None]:
-    """Make the session a place where session-scoped fixtures can be set up, though no item runs yet."""
-    state = session._setupstate  # noqa: SLF001
+def set_up_ahead(item: pytest.Item, anchor: Anchor) -> Iterator[None]:
+    """Set an item up before its own protocol, and take down again all but the session.
+
+    What ``item.setup()`` does meanwhile is up to the item; fixtures of the session stay.
+    """
+    state = item.session._setupstate  # noqa: SLF001
     state.teardown_exact(anchor)  # under xdist the item before has left the folders of its successor set up
-    state.setup(anchor)
     try:
+        state.setup(item)
         yield
     finally:
-        # the second anchor shares nothing but the session with the first, which is therefore what stays set up
-        state.teardown_exact(Anchor.from_parent(session, name="orchestra-next"))
+        state.teardown_exact(anchor)
 
 
 def gate_is_open(item: pytest.Item) -> Exception | None:

@@ -35,7 +35,7 @@ class ProcessFile(pytest.File):
                 problems=definitions.errors,
                 line=definitions.errors[0].place.line,
             )
-        for suite in definitions.suites:
+        for suite in definitions.suites if definitions.is_runnable else ():
             prefix = f"{suite.process_id}." if len(definitions.suites) > 1 else ""
             for scenario in suite.scenarios:
                 if scenario.active:

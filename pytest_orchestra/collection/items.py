@@ -53,14 +53,14 @@ class OrchestraItem(pytest.Item):
         shown = excinfo.traceback.filter(lambda entry: not _is_machinery(entry.path))
         return shown or excinfo.traceback
 
-    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
-        """Show our own failures as texts and everything else as pytest does."""
+    def _repr_failure_py(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        """Show our own failures as texts and everything else as pytest does; core asks here for every phase."""
         error = excinfo.value
         if isinstance(error, (ScenarioViolated, ScenarioFault)):
             return FailureReport(error.finished)
         if isinstance(error, DefinitionFault):
             return FaultReport(str(error), self.nodeid)
-        return super().repr_failure(excinfo, style)
+        return super()._repr_failure_py(excinfo, style)
 
 
 class ProblemItem(OrchestraItem):
@@ -106,6 +106,7 @@ class ScenarioItem(OrchestraItem):
         self.skip_reason: str | None = None
         self.run_now: Callable[[ScenarioItem], RunOutcome] | None = None
         self.attempts = 0
+        self.is_ahead = False
         self.funcargs: dict[str, object] = {}
         self.fixturenames: list[str] = []
         self._request: Any = None
@@ -149,7 +150,13 @@ class ScenarioItem(OrchestraItem):
         self.fixtures.request()
 
     def setup(self) -> None:
-        """Set the fixtures up, have the scenario carried out if it was not yet, and raise if our side was wrong."""
+        """Set the fixtures up, have the scenario carried out if it was not yet, and raise if our side was wrong.
+
+        Ahead of the item's own time only the session's fixtures are set up, for the engine to have them.
+        """
+        if self.is_ahead:
+            self.fixtures.fill("session")
+            return
         if self.problems:
             raise DefinitionFault("\n".join(str(problem) for problem in self.problems))
         if self.fault is not None:

@@ -94,7 +94,7 @@ def judge_status(status: int | None, step: StepDefinition) -> tuple[Violation, .
     if status is None or status_matches(status, step.expected_status_code):
         return ()
     expected = step.expected_status_code if step.expected_status_code is not None else DEFAULT_STATUS
-    wanted = " or ".join(str(code) for code in expected) if isinstance(expected, list) else str(expected)
+    wanted = " or ".join(str(code) for code in expected) if isinstance(expected, list) else expected
     return (
         Violation(
             ViolationType.HTTP_ERROR,

@@ -21,7 +21,7 @@ from pytest_orchestra.engine.judgement import (
     observed_value,
     parts_json,
 )
-from pytest_orchestra.engine.ports import ProtocolPlugin, ProtocolViolation, Reply, StepCall
+from pytest_orchestra.engine.ports import CallTimeoutError, ProtocolPlugin, ProtocolViolation, Reply, StepCall
 from pytest_orchestra.engine.waiting import History, Look, WaitPolicy, wait_for
 from pytest_orchestra.errors import OrchestraError, StepError
 from pytest_orchestra.model.definition import Bindings, ChannelType, StepDefinition, StepKind
@@ -158,6 +158,7 @@ class StepPerformer:
         context.keep(step.alias, status, response, finished)
         result = blank_result(step, status)
         return self._masked(
+            step,
             replace(
                 result,
                 started_at=started,
@@ -172,7 +173,7 @@ class StepPerformer:
                 exported=exported,
                 violations=outcome.violations,
                 fault=fault,
-            )
+            ),
         )
 
     def _prepare(self, step: StepDefinition) -> _Prepared:
@@ -210,8 +211,8 @@ class StepPerformer:
     async def _act(self, step: ScenarioStep, call: StepCall, context: ExecutionContext) -> _Outcome:
         try:
             reply = await self.protocol(step.definition).execute(call, self._specs)
-        except TimeoutError:
-            return _Outcome(violations=(_no_reply(call.timeout_s),))
+        except TimeoutError as late:
+            return _Outcome(exchange=_exchange_of(late), violations=(_no_reply(call.timeout_s),))
         except ProtocolViolation as broken:
             return _Outcome(exchange=broken.exchange, violations=(broken.violation,))
         return _Outcome(reply, reply.exchange, self._judge(step, call, reply, context))
@@ -246,7 +247,8 @@ class StepPerformer:
             polls += 1
             try:
                 reply = await protocol.execute(replace(call, timeout_s=left_s), self._specs)
-            except TimeoutError:
+            except TimeoutError as late:
+                last.exchange = _exchange_of(late) or last.exchange
                 last.violations = (_no_reply(left_s),)
                 return Look(is_final=False)
             except ProtocolViolation as broken:
@@ -350,8 +352,11 @@ class StepPerformer:
             return None
         return max(0.0, (outcome.held_at - caused_at) / timedelta(milliseconds=1))
 
-    def _masked(self, result: StepResult) -> StepResult:
+    def _masked(self, step: ScenarioStep, result: StepResult) -> StepResult:
+        """Give the result without secrets, its violations with the place of the step in the sidecar."""
         mask = self._redactor.mask
+        place = step.definition.place
+        placed: JsonObject = {} if place is None else {"place": str(place)}
         response = result.response
         if response is not None and isinstance(headers := response.get("headers"), Mapping):
             response = {**response, "headers": mask_headers(headers)}
@@ -372,7 +377,7 @@ class StepPerformer:
                 replace(
                     violation,
                     message=self._redactor.mask_text(violation.message),
-                    details=cast("JsonObject", mask(violation.details)),
+                    details=cast("JsonObject", mask({**violation.details, **placed})),
                 )
                 for violation in result.violations
             ),
@@ -399,6 +404,10 @@ def blank_result(step: ScenarioStep, status: StepStatus, *, skip_reason: str | N
 def fault_of(error: OrchestraError) -> RunFault:
     """Give an error of ours as reports and the store carry it."""
     return RunFault(type(error).__name__, error.fact, error.hint, None if error.place is None else str(error.place))
+
+
+def _exchange_of(late: TimeoutError) -> Exchange | None:
+    return late.exchange if isinstance(late, CallTimeoutError) else None
 
 
 def _no_reply(timeout_s: float) -> Violation:

@@ -181,6 +181,28 @@ class Backoff(Definition):
     """The longest pause."""
 
 
+def _flattened(step: dict[str, Any]) -> dict[str, Any]:
+    """Lift the fields of the seeds' groups, ``action``, its ``meta`` and ``expectations``, beside the others."""
+    flat = {name: value for name, value in step.items() if name not in ("action", "expectations", "meta")}
+    action = step.get("action")
+    groups = {"action": action, "expectations": step.get("expectations"), "meta": step.get("meta")}
+    if isinstance(action, dict) and "meta" in action:
+        groups |= {
+            "action": {name: value for name, value in action.items() if name != "meta"},
+            "action.meta": action["meta"],
+        }
+    for path, group in groups.items():
+        if group is None:
+            continue
+        if not isinstance(group, dict):
+            raise ValueError(f"'{path}' holds fields")
+        for name, value in group.items():
+            if name in flat:
+                raise ValueError(f"'{name}' is given twice, once in '{path}'")
+            flat[name] = value
+    return flat
+
+
 class StepDefinition(Definition):
     """One step as a user writes it, flat; the nested `action.meta` and `expectations` are read as well."""
 
@@ -239,17 +261,7 @@ class StepDefinition(Definition):
     def _flatten_and_infer(cls, value: Any) -> Any:
         if not isinstance(value, dict):
             return value
-        flat = dict(value)
-        for group in ("action", "expectations", "meta"):
-            nested = flat.pop(group, None)
-            if nested is None:
-                continue
-            if not isinstance(nested, dict):
-                raise ValueError(f"'{group}' holds fields")
-            flat = nested | flat
-        meta = flat.pop("meta", None)
-        if isinstance(meta, dict):
-            flat = meta | flat
+        flat = _flattened(value)
         if "sql" in flat:
             flat.setdefault("kind", StepKind.ASSERTION)
             if "channelType" not in flat:

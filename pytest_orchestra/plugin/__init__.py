@@ -63,7 +63,7 @@ def orchestra_suite_context(request: pytest.FixtureRequest) -> Mapping[str, obje
 
 @pytest.fixture(scope="session")
 def orchestra_postgres(request: pytest.FixtureRequest) -> Any:
-    """Give an embedded PostgreSQL server for the system under test: ``.create_database(name)`` gives a URL."""
+    """Give an embedded PostgreSQL server for the system under test: ``.create_database(name)``, ``.conninfo(name)``."""
     from pytest_orchestra.plugin.fixtures import embedded_postgres  # noqa: PLC0415
 
     server: EmbeddedPostgres

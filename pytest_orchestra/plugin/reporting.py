@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Generator, Sequence
 from typing import Any
 
@@ -40,10 +41,14 @@ class ScenarioReporting:
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Give the report of a scenario its true times and its outcome."""
-        finished = item.finished if isinstance(item, ScenarioItem) else None
-        if finished is None or call.when != _phase(finished):
+        if not isinstance(item, ScenarioItem):
             return (yield)
-        assert isinstance(item, ScenarioItem)
+        finished = item.finished
+        if finished is None or call.when != _phase(finished):
+            report = yield
+            if finished is None and call.when == "setup":
+                allure.describe_scenario(self._config, self._labels(item), data_set=_data_set_name(item))
+            return report
         call.start, call.stop = (finished.run.started_at or finished.at).timestamp(), finished.at.timestamp()
         call.duration = max(0.0, call.stop - call.start)
         item.user_properties = junit.user_properties(finished)
@@ -52,9 +57,14 @@ class ScenarioReporting:
         if self._config.pluginmanager.hasplugin("html"):
             extras = [*getattr(report, "extras", []), *html.html_extras(finished)]
             report.extras = extras  # type: ignore[attr-defined]  # pytest-html reads it
-        labels = allure.ScenarioLabels.of(item, finished.run, process=item.suite.process_name, tags=item.scenario.tags)
-        allure.record_outcome(self._config, report, finished, labels)
+        allure.record_outcome(self._config, report, finished, self._labels(item))
         return report
+
+    @staticmethod
+    def _labels(item: ScenarioItem) -> allure.ScenarioLabels:
+        markers = [marker.name for marker in item.iter_markers() if not marker.args and not marker.kwargs]
+        process = item.suite.process_name or item.suite.process_id
+        return allure.ScenarioLabels(process, item.scenario.key, item.scenario.tags, tuple(markers))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -84,6 +94,7 @@ class ScenarioReporting:
             coverage=self._coverage(),
             width=writer.fullwidth,
             color=writer.hasmarkup,
+            encoding=getattr(sys.__stdout__, "encoding", None),
         )
         terminalreporter.section("orchestra", sep="=")
         for line in text.splitlines():
@@ -108,6 +119,10 @@ class ScenarioReporting:
             for definitions in self._orchestra.loader.loaded
             for suite in definitions.suites
         }
+
+
+def _data_set_name(item: ScenarioItem) -> str | None:
+    return item.data_set.name if item.data_set else None
 
 
 def _phase(finished: RunFinished) -> str:

@@ -161,7 +161,9 @@ class OutputRouter:
 
 def _log_level(config: pytest.Config) -> int | None:
     """Give the level that pytest's own option asks for."""
-    given = config.getoption("log_level", default=None) or config.getini("log_level")
+    if not config.pluginmanager.hasplugin("logging-plugin"):
+        return None
+    given = config.getoption("log_level") or config.getini("log_level")
     if not given:
         return None
     level = logging.getLevelNamesMapping().get(str(given).upper())

@@ -11,7 +11,7 @@ from typing import Any, Final, NoReturn
 
 import pytest
 
-from pytest_orchestra.collection.adapter import Anchor, early_setup, gate_is_open
+from pytest_orchestra.collection.adapter import Anchor, gate_is_open, set_up_ahead
 from pytest_orchestra.collection.items import OrchestraItem, ScenarioItem
 from pytest_orchestra.engine.engine import RunOutcome, RunRequest
 from pytest_orchestra.engine.scheduling import Prerequisite
@@ -87,6 +87,8 @@ class ScenarioRunning:
         finally:
             if self._ndjson is not None:
                 self._ndjson.close()
+                if self._ndjson.failure is not None:
+                    self._say(f"orchestra: {self._ndjson.failure}")
 
     @property
     def _is_distributed(self) -> bool:
@@ -147,7 +149,7 @@ class ScenarioRunning:
             for item in scenarios:
                 item.fault = str(self._start_fault)
         requests: list[RunRequest] = []
-        with self._capturing_fixtures(session, scenarios):
+        with self._capturing_fixtures(scenarios):
             for item in scenarios:
                 if self._may_run_ahead(item, batch):
                     requests += self._request(item, batch)
@@ -195,9 +197,11 @@ class ScenarioRunning:
 
     def _request(self, item: ScenarioItem, batch: _Batch) -> list[RunRequest]:
         """Set up the session's fixtures for an item and build its request; a failing fixture fails its own items."""
+        assert self._anchor is not None
+        item.is_ahead = True
         try:
-            item.fixtures.fill("session")
-            request = self._builder.build(item, batch.dependencies.prerequisites[item.nodeid])
+            with set_up_ahead(item, self._anchor):
+                request = self._builder.build(item, batch.dependencies.prerequisites[item.nodeid])
         except OrchestraError as error:
             item.fault = str(error)
             return []
@@ -205,27 +209,26 @@ class ScenarioRunning:
             raise
         except (Exception, pytest.skip.Exception, pytest.fail.Exception):  # noqa: BLE001
             return []  # pytest keeps the exception with the fixture and raises it again when the item runs
+        finally:
+            item.is_ahead = False
         batch.concurrent[item.nodeid] = item
         return [request]
 
     @contextmanager
-    def _capturing_fixtures(self, session: pytest.Session, items: Sequence[ScenarioItem]) -> Iterator[None]:
+    def _capturing_fixtures(self, items: Sequence[ScenarioItem]) -> Iterator[None]:
         """Set fixtures up ahead of their items; what they print belongs to the first item, as it does in core."""
         capture = self._config.pluginmanager.getplugin("capturemanager")
-        assert self._anchor is not None
-        with early_setup(session, self._anchor):
-            if capture is None:
-                yield
-                return
-            capture.resume_global_capture()
-            try:
-                yield
-            finally:
-                capture.suspend_global_capture(in_=False)
-                out, err = capture.read_global_capture()
-                for name, text in (("stdout", out), ("stderr", err)):
-                    if text and items:
-                        items[0].add_report_section("setup", name, text)
+        if capture is None:
+            yield
+            return
+        capture.resume_global_capture()
+        try:
+            yield
+        finally:
+            capture.suspend_global_capture(in_=False)
+            for name, text in zip(("stdout", "stderr"), capture.read_global_capture(), strict=True):
+                if text and items:
+                    items[0].add_report_section("setup", name, text)
 
     # -- reporting -----------------------------------------------------------------------------------------------
 
@@ -279,13 +282,13 @@ class ScenarioRunning:
         """Let the loop run until an item's scenario has ended, if it has been submitted."""
         batch = self._batch
         assert batch is not None
+        ended = self._orchestra.engine.completed
         while item.nodeid in batch.concurrent and item.outcome is None:
+            if not ended and not self._orchestra.engine.has_work:
+                self._give_up({item.nodeid: item})
             self._pump()
-            ended = self._orchestra.engine.completed
             while ended:
                 self._take(batch, ended)
-            if item.outcome is None and not self._orchestra.engine.has_work:
-                self._give_up({item.nodeid: item})
 
     def _take(self, batch: _Batch, ended: deque[RunOutcome]) -> ScenarioItem:
         outcome = ended.popleft()

@@ -14,6 +14,7 @@ __all__ = ["LiveProgress", "ProgressState", "RunningScenario", "advance", "progr
 
 _SHORTEST_KEY: Final = 10
 _REDRAW_S: Final = 0.1
+_LOG_WIDTH: Final = 160  # a log has no width; what is slow must be named there
 _ALARMING: Final = (
     (RunStatus.FAILED, "failed"),
     (RunStatus.ERROR, "in error"),
@@ -170,4 +171,4 @@ class LiveProgress:
         if now - self._said_at < self._heartbeat_s or not self.state.running:
             return
         self._said_at = now
-        self._write_line(progress_line(self.state, now, max(self._width(), 80)))
+        self._write_line(progress_line(self.state, now, _LOG_WIDTH))

@@ -33,7 +33,11 @@ def is_process_file(path: Path) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class Definitions:
-    """All that is defined for one process file. ``problems`` are those of no single scenario."""
+    """All that is defined for one process file.
+
+    ``problems`` are those of no single scenario. Where the sidecar or the data could not be read, ``is_runnable`` is false: the
+    suites are then those of the process alone, good to look at and not to run.
+    """
 
     file: Path
     document: ProcessDocument
@@ -42,6 +46,7 @@ class Definitions:
     data_sets: Mapping[str, TestDataSet]
     suites: tuple[ScenarioSuite, ...]
     problems: tuple[Problem, ...]
+    is_runnable: bool = True
 
     @property
     def errors(self) -> tuple[Problem, ...]:
@@ -57,6 +62,7 @@ class _Reading:
     specs: dict[str, ProtocolSpec] = field(default_factory=dict)
     data_sets: list[TestDataSet] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+    is_complete: bool = True
 
 
 class DefinitionLoader:
@@ -107,6 +113,7 @@ class DefinitionLoader:
             {data_set.name: data_set for data_set in reading.data_sets},
             suites,
             tuple(dict.fromkeys(reading.problems)),
+            reading.is_complete,
         )
         if criteria is None:
             self._loaded[file] = definitions
@@ -116,15 +123,19 @@ class DefinitionLoader:
         sidecar = sidecar_path(file)
         if sidecar.is_file():
             with _collecting(reading.problems, sidecar):
+                reading.is_complete = False
                 reading.bindings = read_sidecar(sidecar)
+                reading.is_complete = True
         bindings = reading.bindings
         for service, path in (bindings.specs if bindings else {}).items():
             with _collecting(reading.problems, sidecar):
                 spec = self._read_spec((file.parent / path).resolve(), service, bindings)
                 reading.specs[service] = spec
                 reading.problems.extend(spec.problems)
+        is_complete, reading.is_complete = reading.is_complete, False
         with _collecting(reading.problems, file):
             reading.data_sets.extend(read_data_sets(_data_files(file.parent, bindings)))
+            reading.is_complete = is_complete
         for more in self._hook.pytest_orchestra_data_sets(config=self._config, process_file=file):
             reading.data_sets.extend(more)
 
