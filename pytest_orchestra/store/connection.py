@@ -1,0 +1,201 @@
+"""One connection to PostgreSQL that comes back by itself, and what to say when it does not."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Final, TypeAlias
+
+import psycopg
+from psycopg import conninfo as libpq
+from psycopg.rows import DictRow, dict_row
+from psycopg.types.json import set_json_loads
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_delay, wait_random_exponential
+
+from pytest_orchestra.errors import SettingsError, StoreError, StoreUnavailableError
+from pytest_orchestra.model.secret import Secret
+from pytest_orchestra.store.jsonb import load_jsonb
+from pytest_orchestra.store.queries import load_query
+
+__all__ = ["Connection", "Statement", "StoreLink", "connect", "describe_address"]
+
+Connection: TypeAlias = psycopg.AsyncConnection[DictRow]
+Statement: TypeAlias = tuple[str, Mapping[str, object]]
+"""The name of a query and its parameters; the tenant is added to them."""
+
+_DEFAULTS: Final = {
+    "application_name": "pytest-orchestra",
+    "connect_timeout": "10",
+    "tcp_user_timeout": "15000",  # a peer that vanished is noticed by writes, not only by keepalives
+}
+_PASSING_STATES: Final = ("08", "40", "57P")
+"""SQLSTATE classes: connection exceptions, transactions rolled back, and the operator's intervention."""
+
+_LOGIN_MARKS: Final = ("authentication", "pg_hba.conf", "no password supplied", "not permitted to log in")
+
+_logger = logging.getLogger(__name__)
+
+
+async def connect(conninfo: Secret) -> Connection:
+    """Connect. Raises ``SettingsError`` for a malformed address and ``StoreUnavailableError``, without any password."""
+    user, where = str(_parse(conninfo).get("user", "")), describe_address(conninfo)
+    try:
+        connection = await psycopg.AsyncConnection.connect(
+            **{**_DEFAULTS, **_parse(conninfo)}, autocommit=True, row_factory=dict_row
+        )
+    except psycopg.OperationalError as error:
+        # reports may show the variables of a traceback, and the driver's hold the password
+        raise _explain_refusal(error, where, user) from error.with_traceback(None)
+    connection.prepare_threshold = None  # poolers that share sessions know no prepared statements
+    set_json_loads(load_jsonb, connection)
+    return connection
+
+
+def describe_address(conninfo: Secret) -> str:
+    """Give ``host:port`` of an address, for people; never raises, as it serves to describe."""
+    try:
+        parameters = _parse(conninfo)
+    except SettingsError:
+        return "unreadable address"
+    return f"{parameters.get('host') or parameters.get('hostaddr') or 'local socket'}:{parameters.get('port') or 5432}"
+
+
+class StoreLink:
+    """Runs statements of one tenant over one connection, a transaction at a time.
+
+    ``address`` is asked anew for every connection, as a server may come back elsewhere. A transaction that a lost
+    connection or a deadlock interrupts is repeated, for ``patience_s`` at most, so statements
+    have to be repeatable.
+    """
+
+    def __init__(self, address: Callable[[], Awaitable[Secret]], tenant: str, patience_s: float) -> None:
+        self._address = address
+        self._tenant = tenant
+        self._patience_s = patience_s
+        self._where = ""
+        self._connection: Connection | None = None
+        self._one_at_a_time = asyncio.Lock()
+
+    async def open(self, prepare: Callable[[Connection], Awaitable[object]]) -> None:
+        """Connect, at once or not at all, and prepare what is there. Raises ``StoreUnavailableError``."""
+        self._connection = await self._connect()
+        await prepare(self._connection)
+
+    async def run(self, query: str, parameters: Mapping[str, object] | None = None) -> list[DictRow]:
+        """Run one statement in a transaction of its own; give its rows."""
+        return (await self.run_all([(query, parameters or {})]))[-1]
+
+    async def run_all(self, statements: Sequence[Statement]) -> list[list[DictRow]]:
+        """Run statements in one transaction and one round trip; give the rows of each.
+
+        Raises ``StoreUnavailableError`` when the server stays away, ``StoreError`` when it refuses a statement.
+        """
+        async with self._one_at_a_time:
+            try:
+                return await self._repeatedly(functools.partial(self._transact, statements))
+            except (psycopg.Error, StoreUnavailableError) as error:
+                raise self._explain(error) from error
+
+    async def close(self) -> None:
+        """Disconnect."""
+        async with self._one_at_a_time:
+            await self._disconnect()
+
+    def _explain(self, error: psycopg.Error | StoreUnavailableError) -> StoreError:
+        if isinstance(error, psycopg.Error) and not _is_passing(error):
+            return StoreError(f"store: '{self._where}' refused a statement: {first_line(error)}")
+        return StoreUnavailableError(
+            f"store: connection to '{self._where}' was lost, and not back within '{self._patience_s:g}' s",
+            hint="see why the server went away; started again, the run goes on where it stopped",
+        )
+
+    async def _connect(self) -> Connection:
+        conninfo = await self._address()
+        self._where = describe_address(conninfo)
+        return await connect(conninfo)
+
+    async def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with contextlib.suppress(psycopg.Error):
+                await connection.close()
+
+    async def _repeatedly(self, work: Callable[[], Awaitable[list[list[DictRow]]]]) -> list[list[DictRow]]:
+        attempts = AsyncRetrying(
+            retry=retry_if_exception(_is_passing),
+            stop=stop_after_delay(self._patience_s),
+            wait=wait_random_exponential(multiplier=0.02, max=1.0),
+            before_sleep=self._note,
+            reraise=True,
+        )
+        return await attempts(work)
+
+    def _note(self, state: RetryCallState) -> None:
+        if state.attempt_number == 1:
+            _logger.warning("store: connection to '%s' was lost; trying to get it back", self._where)
+
+    async def _transact(self, statements: Sequence[Statement]) -> list[list[DictRow]]:
+        if self._connection is None:
+            self._connection = await self._connect()
+        connection = self._connection
+        try:
+            async with connection.pipeline(), connection.transaction():
+                tenant = {"tenant": self._tenant}
+                await connection.execute(load_query("set_tenant"), tenant)
+                cursors = [
+                    await connection.execute(load_query(name), {**parameters, **tenant})
+                    for name, parameters in statements
+                ]
+            return [await cursor.fetchall() if cursor.description else [] for cursor in cursors]
+        except BaseException:
+            if connection.closed or connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
+                await self._disconnect()
+            raise
+
+
+def first_line(error: psycopg.Error) -> str:
+    """Give what the server says, without the statement and its values."""
+    return error.diag.message_primary or (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def _is_passing(error: BaseException) -> bool:
+    """Whether the same statements may succeed later: no connection, or one that was broken off, or a deadlock."""
+    if isinstance(error, psycopg.OperationalError):
+        return error.sqlstate is None or error.sqlstate.startswith(_PASSING_STATES)
+    return isinstance(error, StoreUnavailableError)
+
+
+def _parse(conninfo: Secret) -> dict[str, Any]:
+    try:
+        return libpq.conninfo_to_dict(conninfo.reveal())
+    except psycopg.ProgrammingError:
+        pass  # its text quotes the address, and so perhaps the password
+    raise SettingsError(
+        "store: the address of the results store cannot be read",
+        hint="write it as postgresql://USER:PASSWORD@HOST:PORT/DATABASE, with special characters percent-encoded",
+    )
+
+
+def _explain_refusal(error: psycopg.OperationalError, where: str, user: str) -> StoreUnavailableError:
+    text = str(error)
+    if any(mark in text for mark in _LOGIN_MARKS):
+        return StoreUnavailableError(
+            f"store: login of '{user}' refused by '{where}'",
+            hint="check the user and the password in --orchestra-store",
+        )
+    if "Connection refused" in text or "No such file or directory" in text:
+        return StoreUnavailableError(
+            f"store: nothing listens at '{where}'",
+            hint="start the server, or choose --orchestra-store=embedded or --orchestra-store=memory",
+        )
+    if isinstance(error, psycopg.errors.ConnectionTimeout):
+        return StoreUnavailableError(f"store: no answer from '{where}'", hint="check the host and the network")
+    if "resolve host" in text:
+        return StoreUnavailableError(f"store: host of '{where}' is unknown", hint="check the host in --orchestra-store")
+    return StoreUnavailableError(
+        f"store: connection to '{where}' failed: {text.rsplit('FATAL:', 1)[-1].strip().splitlines()[0]}",
+        hint="check the address in --orchestra-store",
+    )

@@ -1,0 +1,2 @@
+-- Say whether a database exists.
+SELECT 1 FROM pg_database WHERE datname = %(name)s

@@ -1,0 +1,7 @@
+-- Read the TestRuns of a SuiteRun, or those of the given ids, in their order of creation.
+SELECT
+    test_run_id, suite_run_id, key, process_id, process_hash, scenario_key, scenario_version, data_set, environment,
+    mode, correlation_id, status, reason, created_at, started_at, finished_at, execution_context, locked_by, fence
+FROM orchestra.test_run
+WHERE tenant_id = %(tenant)s AND (suite_run_id = %(suite_run_id)s OR test_run_id = ANY(%(run_ids)s))
+ORDER BY position
