@@ -80,24 +80,24 @@ def _with(state: ProgressState, run_id: str, scenario: RunningScenario) -> Progr
 
 
 def progress_line(state: ProgressState, now: float, width: int, *, separator: str = ", ", ellipsis: str = "...") -> str:
-    """Give the state on one line of at most ``width`` cells; the slowest scenario loses its file first."""
+    """Give the state on one line of at most ``width`` cells; of the slowest, what fits is told."""
     counts = [f"{state.finished}/{state.total} done", f"{len(state.running)} running", f"{state.waiting} waiting"]
     counts += [f"{state.done[status]} {word}" for status, word in _ALARMING if state.done.get(status)]
     line = f"orchestra: {separator.join(counts)}"
     slowest = state.slowest
     if slowest is None:
         return cut_end(line, width, ellipsis)
+    opening = f"{separator}slowest "
+    since = f" {duration_text((now - slowest.since) * 1000)}"
     at = f" at {label(slowest.step)}" if slowest.step else ""
     polls = f" (poll {slowest.polls})" if slowest.polls else ""
-    tail = f" {duration_text((now - slowest.since) * 1000)}{at}{polls}"
-    opening = f"{separator}slowest "
-    room = width - cell_width(line) - cell_width(opening) - cell_width(tail)
-    key = label(slowest.key)
-    if cell_width(key) > room:
-        key = key.partition("::")[2] or key
-    if room < min(_SHORTEST_KEY, cell_width(key)):
-        return cut_end(line, width, ellipsis)
-    return f"{line}{opening}{cut_middle(key, room, ellipsis)}{tail}"
+    full = label(slowest.key)
+    short = full.partition("::")[2] or full
+    for key, tail in ((full, since + at + polls), (short, since + at + polls), (short, since + at), (short, since)):
+        room = width - cell_width(line) - cell_width(opening) - cell_width(tail)
+        if room >= min(_SHORTEST_KEY, cell_width(key)) and (key is short or room >= cell_width(key)):
+            return f"{line}{opening}{cut_middle(key, room, ellipsis)}{tail}"
+    return cut_end(line, width, ellipsis)
 
 
 class LiveProgress:

@@ -135,14 +135,15 @@ def test_progress_line_tells_counts_and_the_slowest():
     )
 
 
-def test_progress_line_that_is_narrow_shortens_the_name_and_then_leaves_it_out():
-    """Counts stay, the scenario's name gives way."""
+def test_progress_line_that_is_narrow_tells_less_of_the_slowest():
+    """Counts stay; of the slowest, first its file gives way, then its step, then its name."""
     running = {"1": RunningScenario("order.bpmn::large-order[vip]", 0.0, "shipped")}
     state = ProgressState(3, running, {RunStatus.PASSED: 1})
     opening = "orchestra: 1/3 done, 1 running, 1 waiting, slowest"
     assert progress_line(state, 1.0, 92) == f"{opening} large-order[vip] 1.00 s at shipped"
     assert progress_line(state, 1.0, 79) == f"{opening} larg...ip] 1.00 s at shipped"
-    assert progress_line(state, 1.0, 76) == "orchestra: 1/3 done, 1 running, 1 waiting"
+    assert progress_line(state, 1.0, 76) == f"{opening} large-order[vip] 1.00 s"
+    assert progress_line(state, 1.0, 60) == "orchestra: 1/3 done, 1 running, 1 waiting"
     assert progress_line(state, 1.0, 20) == "orchestra: 1/3 do..."
 
 
