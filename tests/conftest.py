@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+import re
+from collections.abc import Generator
 
 import pytest
+from hypothesis import settings
 
 pytest_plugins = ["pytester"]
 
-SHARED_CORPUS = Path(__file__).parents[2] / "shared" / "corpus"
+# a deadline in wall time fails on a busy machine, and says nothing about the code
+settings.register_profile("orchestra", deadline=None)
+settings.load_profile("orchestra")
+
+REQUIRED = [name for name in os.environ.get("ORCHESTRA_REQUIRE", "").split(",") if name]
 
 
-def require(name: str, reason: str) -> None:
-    """Skip because something heavy is missing, or fail if ``ORCHESTRA_REQUIRE`` says that it must be there."""
-    if name in os.environ.get("ORCHESTRA_REQUIRE", "").split(","):
-        pytest.fail(f"{reason}, and ORCHESTRA_REQUIRE wants it", pytrace=False)
-    pytest.skip(reason)
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Turn a skip into a failure if its reason names something that ``ORCHESTRA_REQUIRE`` wants to be there."""
+    report = yield
+    if report.skipped and not hasattr(report, "wasxfail") and isinstance(report.longrepr, tuple):
+        reason = str(report.longrepr[2])
+        wanted = [name for name in REQUIRED if re.search(rf"\b{re.escape(name)}\b", reason, re.IGNORECASE)]
+        if wanted:
+            report.outcome = "failed"
+            report.longrepr = f"{reason}; ORCHESTRA_REQUIRE wants {', '.join(wanted)}"
+    return report

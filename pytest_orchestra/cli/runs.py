@@ -29,7 +29,7 @@ def add_commands(commands: Any) -> None:
     history = commands.add_parser("history", help="list the latest SuiteRuns")
     history.add_argument("--limit", type=int, default=20, metavar="N", help="how many (default: 20)")
     show = commands.add_parser("show", help="show a SuiteRun, or one of its TestRuns with every step")
-    show.add_argument("run", help="id or key of a SuiteRun or TestRun; the beginning is enough")
+    show.add_argument("reference", metavar="RUN", help="id or key of a SuiteRun or TestRun; the beginning is enough")
     migrate = commands.add_parser("migrate", help="bring the schema of the store up to date")
     doctor = commands.add_parser("doctor", help="say whether this machine and project have what a run needs")
     for parser, run in ((history, _history), (show, _show), (migrate, _migrate), (doctor, _doctor)):
@@ -52,12 +52,12 @@ def _history(options: argparse.Namespace) -> Outcome:
 
 def _show(options: argparse.Namespace) -> Outcome:
     async def read(store: RunStore) -> Sequence[StoredRun]:
-        return await store.load(options.run)
+        return await store.load(options.reference)
 
     found = _read(options, read)
     if not found:
         raise SettingsError(
-            f"no run '{options.run}'", hint="'orchestra history' lists them; --root names another project"
+            f"no run '{options.reference}'", hint="'orchestra history' lists them; --root names another project"
         )
     return Outcome(text=show_text(found, **_page()), facts=[to_json(run) for run in found])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,7 +14,7 @@ from pytest_orchestra.generation.suite import build_suite
 from pytest_orchestra.model.dataset import TestDataSet
 from pytest_orchestra.model.definition import Bindings, ChannelType, Criterion, StepDefinition
 from pytest_orchestra.model.process import Process, ProcessDocument
-from pytest_orchestra.model.scenario import ScenarioSuite
+from pytest_orchestra.model.scenario import ScenarioSuite, TestScenario
 from pytest_orchestra.model.source import Place, Problem, Severity
 from pytest_orchestra.model.specification import ProtocolSpec
 from pytest_orchestra.readers.bpmn import read_process_file
@@ -246,7 +247,7 @@ def _with_faults(suite: ScenarioSuite, faults: Mapping[int, tuple[Problem, ...]]
             problems=tuple(
                 dict.fromkeys(
                     [
-                        *scenario.problems,
+                        *map(partial(_for_running, scenario), scenario.problems),
                         *(problem for step in scenario.steps for problem in faults.get(id(step.definition), ())),
                     ]
                 )
@@ -255,6 +256,13 @@ def _with_faults(suite: ScenarioSuite, faults: Mapping[int, tuple[Problem, ...]]
         for scenario in suite.scenarios
     )
     return replace(suite, scenarios=scenarios)
+
+
+def _for_running(scenario: TestScenario, problem: Problem) -> Problem:
+    """Give a scenario's problem as a run takes it: that no data fits is good to know in a plan, and an error in a run."""
+    if scenario.data_sets or problem.element != scenario.key:
+        return problem
+    return replace(problem, severity=Severity.ERROR)
 
 
 class _collecting:  # noqa: N801  reads as a clause

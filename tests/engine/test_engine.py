@@ -1,4 +1,4 @@
-"""Running scenarios: order, failure, waiting, barriers, exports, errors; over the memory store and a scripted protocol."""
+"""Running scenarios: order, failure, waiting, barriers, exports, errors; memory store, scripted protocol."""
 
 from __future__ import annotations
 

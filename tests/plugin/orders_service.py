@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import threading
 import time
@@ -106,7 +107,7 @@ def bpmn(tasks: list[str], *, process: str = "order", extra: str = "") -> str:
     ids = ["start", *(f"task_{n}" for n in range(len(tasks))), "end"]
     flows = [
         f"<sequenceFlow id='flow_{n}' sourceRef='{a}' targetRef='{b}'/>"
-        for n, (a, b) in enumerate(zip(ids, ids[1:], strict=False))
+        for n, (a, b) in enumerate(itertools.pairwise(ids))
     ]
     return (
         "<definitions xmlns='http://www.omg.org/spec/BPMN/20100524/MODEL' id='d' targetNamespace='urn:test'>"

@@ -82,7 +82,9 @@ def test_unknown_element_in_a_binding_is_told_and_the_rest_runs(project: Any) ->
     project.orders(GOOD, sidecar=SIDECAR.replace("bindings:", "bindings:\n  Place ordr: []"))
     result = project.run()
     result.assert_outcomes(passed=1, errors=1)
-    result.stdout.fnmatch_lines(["*: the process has no element 'Place ordr' to bind steps to", "hint: write 'Place order'"])
+    result.stdout.fnmatch_lines(
+        ["*: the process has no element 'Place ordr' to bind steps to", "hint: write 'Place order'"]
+    )
 
 
 def test_unbound_task_errors_its_scenarios(project: Any) -> None:
@@ -138,7 +140,7 @@ def test_unknown_dependency_is_told_with_the_nearest_key(project: Any) -> None:
 
 
 def test_dependency_passes_data_and_a_failed_one_skips(project: Any) -> None:
-    """exportAs and suite carry data to the dependant; when the prerequisite fails, it is skipped with the reason."""
+    """ExportAs and suite carry data to the dependant; when the prerequisite fails, it is skipped with the reason."""
     sidecar = _with(
         "scenarios:\n  - {key: first, dataSets: [small]}\n  - {key: second, dependsOn: [first], dataSets: [small]}\n"
     ).replace("expectedStatusCode: 202", "expectedStatusCode: 202\n    exportAs: {orderId: response.body.id}")
@@ -220,3 +222,25 @@ def test_store_that_cannot_be_opened_errors_every_scenario_and_tells_no_password
     result.assert_outcomes(passed=1, errors=1)
     result.stdout.fnmatch_lines([message])
     assert "secret" not in result.stdout.str() + result.stderr.str()
+
+
+def test_scenario_that_no_data_set_fits_errors_with_its_conditions(project: Any) -> None:
+    """A path without data is red and says what data it needs; the others run."""
+    project.orders(GOOD)
+    text = bpmn(["Place order", "Order paid"])
+    text = text.replace(
+        "<sequenceFlow id='flow_0' sourceRef='start' targetRef='task_0'/>",
+        "<exclusiveGateway id='large' default='small'/><sequenceFlow id='flow_0' sourceRef='start' targetRef='large'/>"
+        "<sequenceFlow id='small' sourceRef='large' targetRef='task_0'/><sequenceFlow id='big' name='big' "
+        "sourceRef='large' targetRef='task_1'><conditionExpression>${amount > 500}</conditionExpression>"
+        "</sequenceFlow>",
+    )
+    (project.path / "order.bpmn").write_text(text)
+    result = project.run()
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(
+        [
+            "order.bpmn:1:*: no data set fits scenario 'big': none satisfies '${amount > 500}'",
+            "hint: add a data set for it",
+        ]
+    )

@@ -1,4 +1,4 @@
-"""Scenarios inside a pytest session: order, selection, fixtures, output, interruption. Every session is a real process."""
+"""Scenarios inside a pytest session: order, selection, fixtures, output, interruption; each a real process."""
 
 from __future__ import annotations
 
