@@ -69,7 +69,9 @@ def _plan(options: argparse.Namespace) -> Outcome:
         facts = {**plans[0], "problems": [*_listed(plans[0].get("problems")), *map(_problem_json, loose)]}
     else:
         facts = {"processes": plans, "problems": [_problem_json(problem) for problem in loose]}
-    text = "\n\n".join([*map(plan_text, definitions.suites), *map(str, loose)])
+    process = {each.id: each for each in definitions.document.processes}
+    texts = [plan_text(suite, process.get(suite.process_id)) for suite in definitions.suites]
+    text = "\n\n".join([*texts, *map(str, loose)])
     code = ExitCode.FINE
     if not plans:
         code = ExitCode.WRONG_INPUT

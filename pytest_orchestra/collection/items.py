@@ -18,6 +18,7 @@ from pytest_orchestra.collection.failures import (
 from pytest_orchestra.engine.engine import RunOutcome
 from pytest_orchestra.engine.events import RunFinished
 from pytest_orchestra.model.dataset import TestDataSet
+from pytest_orchestra.model.definition import ScenarioStatus
 from pytest_orchestra.model.run import RunStatus
 from pytest_orchestra.model.scenario import ScenarioSuite, TestScenario
 from pytest_orchestra.model.source import Problem, Severity
@@ -103,7 +104,8 @@ class ScenarioItem(OrchestraItem):
         self.definitions = definitions
         self.outcome: RunOutcome | None = None
         self.fault: str | None = None
-        self.skip_reason: str | None = None
+        is_published = scenario.status is ScenarioStatus.PUBLISHED
+        self.skip_reason = None if is_published else f"its status is {scenario.status}"
         self.run_now: Callable[[ScenarioItem], RunOutcome] | None = None
         self.attempts = 0
         self.is_ahead = False

@@ -231,7 +231,7 @@ class Engine:
         except StoreError as error:
             return self._ended_by(request, error, None)
         if lease is None:
-            reason = "another worker holds it"
+            reason = f"SuiteRun '{self.suite_run.key}' has carried it out already, or another worker holds it"
             return RunOutcome(self._finished(request, RunStatus.SKIPPED, (), reason=reason))
         self._leases[lease.run_id] = lease
         started = self._clock.now()
@@ -370,6 +370,7 @@ class Engine:
             fault=fault,
             reason=reason,
             queued_s=max(0.0, (began - queued_at).total_seconds()),
+            is_kept=self._store.keeps_runs,
         )
 
     async def _keep_leases(self) -> None:

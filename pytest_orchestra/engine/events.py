@@ -78,7 +78,10 @@ class StepFinished(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFinished(Event):
-    """A TestRun ended. ``steps`` has every step of the scenario, also those not reached."""
+    """A TestRun ended. ``steps`` has every step of the scenario, also those not reached.
+
+    ``queued_s`` is how long it waited for its start; ``is_kept`` says whether its store can show it later.
+    """
 
     run: TestRun
     status: RunStatus
@@ -86,6 +89,7 @@ class RunFinished(Event):
     fault: RunFault | None = None
     reason: str | None = None
     queued_s: float = field(default=0.0)
+    is_kept: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -168,6 +168,9 @@ class RunStore(Protocol):
     All writes of a run name its lease and raise ``LeaseLostError`` when the fence has moved on.
     """
 
+    keeps_runs: ClassVar[bool]
+    """Whether runs can be looked at when the process has ended."""
+
     async def open(self) -> None:
         """Connect and bring the schema up to date. Raises ``StoreUnavailableError``, ``SchemaVersionError``."""
 

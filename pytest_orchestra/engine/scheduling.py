@@ -107,6 +107,7 @@ class RunGraph:
                 need = needs.pop(ended)
                 reason = self._reason(need, how)
                 if reason is not None:
+                    del self._needs[dependant]
                     hopeless.append(Unmet(dependant, reason))
                     pending.append((dependant, RunStatus.SKIPPED))
                 elif not needs:

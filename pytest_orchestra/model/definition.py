@@ -322,8 +322,9 @@ class ScenarioDefinition(Definition):
     tags: list[str] = Field(default_factory=list)
     depends_on: list[Dependency] = Field(default_factory=list)
     status: ScenarioStatus = ScenarioStatus.PUBLISHED
+    """Only `PUBLISHED` scenarios run; `DRAFT` and `DEPRECATED` ones are skipped with that reason."""
     active: bool = True
-    """Whether it runs."""
+    """Whether it is collected."""
     place: SkipJsonSchema[Place | None] = Field(default=None, exclude=True, repr=False)
 
 
@@ -361,6 +362,13 @@ class Bindings(Definition):
     poll_interval_ms: int = Field(default=100, gt=0)
     """The default for steps."""
     place: SkipJsonSchema[Place | None] = Field(default=None, exclude=True, repr=False)
+
+    @field_validator("mode")
+    @classmethod
+    def _mode_of_suites(cls, value: RunMode) -> RunMode:
+        if value not in (RunMode.RUN_ALL_STEPS, RunMode.STOP_ON_FIRST_FAILURE):
+            raise ValueError(f"'{value}' is a mode of a single run; a suite has RUN_ALL_STEPS or STOP_ON_FIRST_FAILURE")
+        return value
 
     @field_validator("bindings", mode="before")
     @classmethod

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
@@ -18,7 +18,9 @@ from pytest_orchestra.plugin.state import cache_folder, session_of, settings_of,
 from pytest_orchestra.readers.data_files import read_data_sets
 from pytest_orchestra.session.definitions import DATA_SUFFIXES
 from pytest_orchestra.session.environments import choose_environment, find_environment_files
-from pytest_orchestra.store.embedded import EmbeddedPostgres
+
+if TYPE_CHECKING:
+    from pytest_orchestra.store.embedded import EmbeddedPostgres
 
 __all__ = ["chosen_environment", "data_set_of", "embedded_postgres", "suite_context"]
 
@@ -80,13 +82,34 @@ def _data_sets_near(node: pytest.Item) -> Mapping[str, TestDataSet]:
 
 
 def suite_context(config: pytest.Config) -> Mapping[str, object]:
-    """Give what the session's scenarios have exported so far."""
-    return session_of(config).suite_context
+    """Give what the session's scenarios have exported, at every moment as it is then."""
+    return _LiveContext(config)
+
+
+class _LiveContext(Mapping[str, object]):
+    """The suite context as it is when it is looked at; a fixture is asked for long before anything is exported."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+
+    def __getitem__(self, name: str) -> object:
+        return session_of(self._config).suite_context[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(session_of(self._config).suite_context)
+
+    def __len__(self) -> int:
+        return len(session_of(self._config).suite_context)
+
+    def __repr__(self) -> str:
+        return repr(dict(self))
 
 
 @contextmanager
 def embedded_postgres(config: pytest.Config) -> Iterator[EmbeddedPostgres]:
     """Start the embedded PostgreSQL, or join the one that runs, for the system under test."""
+    from pytest_orchestra.store.embedded import EmbeddedPostgres  # noqa: PLC0415  not on every platform
+
     try:
         with EmbeddedPostgres(cache_folder(config) / "postgres") as server:
             yield server

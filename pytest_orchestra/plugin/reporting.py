@@ -102,7 +102,7 @@ class ScenarioReporting:
 
     def _suite_run(self) -> SuiteRun | None:
         """Give the SuiteRun as its outcomes tell it; None where nobody could look at it again."""
-        if self._settings.store == "memory":
+        if not self._outcomes[-1].is_kept:
             return None
         is_passed = all(outcome.status in (RunStatus.PASSED, RunStatus.SKIPPED) for outcome in self._outcomes)
         return SuiteRun(

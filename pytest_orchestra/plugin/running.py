@@ -138,8 +138,8 @@ class ScenarioRunning:
             self._report_what_has_ended(batch)
             raise
 
-    def _prepare(self, session: pytest.Session, items: Sequence[OrchestraItem]) -> _Batch:
-        """Start the engine and submit every scenario that needs nothing of its own item's time."""
+    def _prepare(self, session: pytest.Session, items: Sequence[OrchestraItem], *, ahead: bool = True) -> _Batch:
+        """Start the engine; if ``ahead``, submit every scenario that needs nothing of its own item's time."""
         scenarios = [item for item in items if isinstance(item, ScenarioItem)]
         batch = self._batch = _Batch(Dependencies(scenarios))
         self._anchor = self._anchor or Anchor.from_parent(session, name="orchestra")
@@ -151,7 +151,7 @@ class ScenarioRunning:
         requests: list[RunRequest] = []
         with self._capturing_fixtures(scenarios):
             for item in scenarios:
-                if self._may_run_ahead(item, batch):
+                if self._may_run_ahead(item, batch) and ahead:
                     requests += self._request(item, batch)
         sequential = {item.nodeid for item in scenarios if item.nodeid not in batch.concurrent}
         sequential = batch.dependencies.closure(sequential)
@@ -187,7 +187,7 @@ class ScenarioRunning:
     def _may_run_ahead(self, item: ScenarioItem, batch: _Batch) -> bool:
         """Tell whether an item's scenario may start before the item itself; whatever is wrong is told when it runs."""
         item.fault = item.fault or batch.dependencies.faults.get(item.nodeid)
-        if item.problems or item.fault is not None:
+        if item.problems or item.fault is not None or item.skip_reason is not None:
             return False
         if gate_is_open(item) is not None:
             return False
@@ -334,10 +334,12 @@ class ScenarioRunning:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
-        """Under xdist, where core's loop runs items in order, run the scenarios of the lane ahead of their items."""
+        """Under xdist, where items come one by one and in order, run the scenarios of the lane ahead of their items."""
         if isinstance(item, ScenarioItem) and worker_input(self._config):
             if self._batch is None:
-                self._prepare(item.session, self._items_of_worker(item))
+                items = [each for each in item.session.items if isinstance(each, OrchestraItem)]
+                # without a lane nobody knows which of them this worker will be asked for
+                self._prepare(item.session, items, ahead=bool(worker_input(self._config).get("orchestra_lane")))
             self.await_outcome(item)
             self._skip_if_unmet(item, self._known_batch)
         result = yield
@@ -349,12 +351,6 @@ class ScenarioRunning:
     def _known_batch(self) -> _Batch:
         assert self._batch is not None
         return self._batch
-
-    def _items_of_worker(self, item: ScenarioItem) -> list[OrchestraItem]:
-        """Give the scenarios that this worker will be asked for: all in the lane, one elsewhere."""
-        if not worker_input(self._config).get("orchestra_lane"):
-            return [item]
-        return [each for each in item.session.items if isinstance(each, OrchestraItem)]
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:

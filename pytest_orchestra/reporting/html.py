@@ -130,7 +130,7 @@ def _facts(outcome: RunFinished) -> str:
         ("environment", _text(run.environment)),
         ("took", "" if duration is None else duration_text(duration)),
         ("correlation id", f"<code>{_text(run.correlation_id)}</code>"),
-        ("see it again", f"<code>{_text(show_command(run.id))}</code>"),
+        ("see it again", f"<code>{_text(show_command(run.id))}</code>" if outcome.is_kept else ""),
     ]
     rows = (f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in facts if value)
     return f'<dl class="facts">{"".join(rows)}</dl>'

@@ -20,7 +20,7 @@ StepFinished    ``run_id``, ``result``: alias, name, kind, channel_type, element
                 first_ms, last_ms, count), exchange (request, response, reproduce), exported, violations (type, code,
                 message, details, settling_time_ms), fault (error, message, hint, place), skip_reason
 RunFinished     ``run``, ``status``, ``steps`` (each as ``result`` above, those not reached too), ``fault``,
-                ``reason``, ``queued_s``
+                ``reason``, ``queued_s``, ``is_kept``
 SuiteFinished   ``suite_run``
 =============== ======================================================================================================
 """

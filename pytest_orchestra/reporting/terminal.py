@@ -139,7 +139,7 @@ def _facts(outcome: RunFinished, reason: str, page: Page) -> list[str]:
         ("took", "" if duration is None else duration_text(duration)),
         ("correlation id", run.correlation_id),
         ("run", run.id),
-        ("see it again", show_command(run.id)),
+        ("see it again", show_command(run.id) if outcome.is_kept else ""),
         ("reason", "" if outcome.reason is None or outcome.reason in reason else outcome.reason),
     ]
     lines = []

@@ -36,8 +36,8 @@ def is_process_file(path: Path) -> bool:
 class Definitions:
     """All that is defined for one process file.
 
-    ``problems`` are those of no single scenario. Where the sidecar or the data could not be read, ``is_runnable`` is false: the
-    suites are then those of the process alone, good to look at and not to run.
+    ``problems`` are those of no single scenario. Where the sidecar or the data could not be read, ``is_runnable`` is
+    false: the suites are then those of the process alone, good to look at and not to run.
     """
 
     file: Path
@@ -259,7 +259,7 @@ def _with_faults(suite: ScenarioSuite, faults: Mapping[int, tuple[Problem, ...]]
 
 
 def _for_running(scenario: TestScenario, problem: Problem) -> Problem:
-    """Give a scenario's problem as a run takes it: that no data fits is good to know in a plan, and an error in a run."""
+    """Give a scenario's problem as a run takes it: that no data fits is news in a plan, and an error in a run."""
     if scenario.data_sets or problem.element != scenario.key:
         return problem
     return replace(problem, severity=Severity.ERROR)

@@ -43,7 +43,7 @@ class OrchestraSession:
     _host: LoopHost | None = None
     _store: RunStore | None = None
     _engine: Engine | None = None
-    _listeners: list[Listener] = field(default_factory=list)
+    _suite_context: Mapping[str, object] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.protocols = collect_protocols(self.hook, self.config)
@@ -70,12 +70,12 @@ class OrchestraSession:
     @property
     def suite_context(self) -> Mapping[str, object]:
         """What scenarios have exported so far; empty before the first one."""
-        return self._engine.suite_context if self._engine is not None else {}
+        return self._suite_context
 
     def start(self, listeners: Sequence[Listener], *, concurrency: int | None = None) -> Engine:
         """Open the store and start the engine. Raises ``StoreError``, ``SettingsError``."""
         store = open_store(self.settings.store, tenant=self.settings.tenant, cache_folder=self.cache_folder)
-        self._listeners = [
+        heard_by = [
             *listeners,
             *(each for more in self.hook.pytest_orchestra_listeners(config=self.config) for each in more),
         ]
@@ -84,13 +84,13 @@ class OrchestraSession:
         engine = Engine(
             store=store,
             protocols=self.protocols,
-            listeners=self._listeners,
+            listeners=heard_by,
             owner=f"{socket.gethostname()}:{os.getpid()}",
             concurrency=concurrency or self.settings.concurrency,
         )
         suite_run = SuiteRun(new_id(), self.suite_run_key, self.settings.tenant, plugin_version=__version__)
         self.host.run(engine.start(suite_run))
-        self._engine = engine
+        self._engine, self._suite_context = engine, engine.suite_context
         return engine
 
     def close(self, status: SuiteRunStatus) -> None:

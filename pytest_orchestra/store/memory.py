@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from typing import ClassVar
 
 from pytest_orchestra.engine.ports import Lease, StepIntent, StoredRun
 from pytest_orchestra.errors import StoreError
@@ -44,6 +45,8 @@ class MemoryStore:
 
     ``clock`` gives the moment in UTC.
     """
+
+    keeps_runs: ClassVar[bool] = False
 
     def __init__(self, tenant: str = "default", *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._tenant = tenant

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
-from typing import Final
+from typing import ClassVar, Final
 
 import psycopg
 
@@ -43,6 +43,8 @@ class PostgresStore:
     while another batch is being committed are committed together. A lost connection is sought again for
     ``patience_s`` and the interrupted batch repeated; all statements are such that this does no harm.
     """
+
+    keeps_runs: ClassVar[bool] = True
 
     def __init__(self, conninfo: str, tenant: str = "default", *, patience_s: float = _PATIENCE_S) -> None:
         self._conninfo = Secret(conninfo)

@@ -96,3 +96,11 @@ def test_xdist_failure_is_explained_on_the_controller(project: Any) -> None:
     result.stdout.fnmatch_lines(["*response.body.total *14", "*curl *"])
     result.stdout.fnmatch_lines(["FAILED order.bpmn::main[[]bad[]] - place: BUSINESS_RULE_VIOLATION*"])
     result.stdout.fnmatch_lines(["scenarios *1 failed, 1 passed"])
+
+
+@pytest.mark.parametrize("distribution", ["loadfile", "worksteal", "each"])
+def test_xdist_other_distributions_run_every_scenario(project: Any, distribution: str) -> None:
+    """Without a lane, scenarios run where xdist sends them, one after another."""
+    project.orders({f"row{n}": {"amount": 10} for n in range(4)})
+    result = project.run("-n", "2", f"--dist={distribution}")
+    result.assert_outcomes(passed=8 if distribution == "each" else 4)

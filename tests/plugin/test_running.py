@@ -474,3 +474,37 @@ def test_session_events_are_written_as_ndjson(project: Any) -> None:
     assert kinds[0] == "SuiteStarted"
     assert kinds[-1] == "SuiteFinished"
     assert kinds.count("StepFinished") == 2
+
+
+def test_session_draft_scenario_is_skipped_with_that_reason(project: Any) -> None:
+    """A scenario that is not published is shown and not run."""
+    project.orders(sidecar=_sidecar(extra="scenarios: [{key: later, status: DRAFT}]\n"))
+    result = project.run("-rs")
+    result.assert_outcomes(skipped=1)
+    result.stdout.fnmatch_lines(["SKIPPED*its status is DRAFT"])
+
+
+def test_session_suite_context_fixture_sees_what_is_exported_later(project: Any) -> None:
+    """A fixture that was set up before the first scenario sees what the scenarios exported."""
+    sidecar = _sidecar().replace("expectedStatusCode: 202", "exportAs: {order: response.body.id}")
+    project.orders(sidecar=sidecar)
+    project.write(
+        conftest_dot_py="""
+import pytest
+
+@pytest.fixture(scope="session", autouse=True)
+def watch(orchestra_suite_context):
+    yield
+    print("\\nexported at the end:", sorted(orchestra_suite_context))
+"""
+    )
+    result = project.run("-s")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["exported at the end: ['order']"])
+
+
+def test_session_memory_store_names_no_command_that_leads_nowhere(project: Any) -> None:
+    """Where nothing is kept, nobody is told to look at it again."""
+    project.orders({"bad": WRONG})
+    assert "orchestra show" not in project.run().stdout.str()
+    assert "orchestra show" in project.run(store="embedded").stdout.str()
