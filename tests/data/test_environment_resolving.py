@@ -117,15 +117,15 @@ def test_references_of_secrets_are_read_from_variables_and_files(tmp_path):
         queueProfiles={"q": {"endpoint": "x", "credentialsRef": f"file:{tmp_path}/token"}},
         variables={"passwordRef": "env:NOWHERE"},
     )
-    resolved = resolve_environment(written, {"TOKEN": "t-1\n", "DB_USER": "ada"}, folder=tmp_path)
+    resolved = resolve_environment(written, {"TOKEN": "token-of-orders\n", "DB_USER": "ada"}, folder=tmp_path)
     assert resolved.secrets == {
-        "env:TOKEN": Secret("t-1\n"),
+        "env:TOKEN": Secret("token-of-orders\n"),
         "file:token": Secret("tok"),
         "env:DB_USER": Secret("ada"),
         "file:db.password": Secret("päss\nword"),
         f"file:{tmp_path}/token": Secret("tok"),
     }
-    assert "t-1" not in repr(resolved)
+    assert "token-of-orders" not in repr(resolved)
 
 
 def test_reference_may_hold_a_template(tmp_path):
@@ -212,5 +212,5 @@ def test_variables_that_are_credentials_by_name_count_as_secrets():
             "orders": {"baseUrl": "{{env.BASE}}", "headers": {"X": "{{env.API_TOKEN}} {{env.OPTIONAL_SECRET|d('')}}"}}
         }
     )
-    resolved = resolve_environment(written, {"BASE": "http://x", "API_TOKEN": "t-1", "UNUSED_PASSWORD": "p"})
-    assert resolved.secrets == {"env:API_TOKEN": Secret("t-1")}
+    resolved = resolve_environment(written, {"BASE": "http://x", "API_TOKEN": "token-of-orders", "UNUSED_PASSWORD": "p"})
+    assert resolved.secrets == {"env:API_TOKEN": Secret("token-of-orders")}

@@ -372,11 +372,17 @@ def test_session_interrupt_keeps_what_has_ended(project: Any) -> None:
         "--orchestra",
         "--orchestra-store=memory",
         "-v",
+        "--orchestra-heartbeat=0.2",
         "-p",
         "no:cacheprovider",
     ]
     process = subprocess.Popen(
-        command, cwd=project.path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**os.environ}
+        command,
+        cwd=project.path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
     )
     assert process.stdout is not None
     lines = []
