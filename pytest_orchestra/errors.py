@@ -30,7 +30,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pytest_orchestra.model.source import Place, Problem
+    from pytest_orchestra.problem import Place, Problem
 
 __all__ = [
     "DefinitionError",

@@ -16,8 +16,8 @@ from pytest_orchestra.engine.ports import Reply, StepCall
 from pytest_orchestra.model.definition import ChannelType, StepDefinition
 from pytest_orchestra.model.json import JsonObject
 from pytest_orchestra.model.run import Exchange, Violation, ViolationType
-from pytest_orchestra.model.source import Problem
 from pytest_orchestra.model.specification import Operation, ProtocolSpec
+from pytest_orchestra.problem import Problem
 
 __all__ = ["RecordingListener", "ScriptedProtocol", "reply"]
 

@@ -14,7 +14,7 @@ import pytest
 
 import pytest_orchestra
 from pytest_orchestra import errors
-from pytest_orchestra.model.source import Place, Problem, Severity
+from pytest_orchestra.problem import Place, Problem, Severity
 
 MODULES = sorted(
     module.name

@@ -12,7 +12,7 @@ from pytest_orchestra.errors import SettingsError
 from pytest_orchestra.generation.plan import plan_json, plan_text
 from pytest_orchestra.model.definition import Criterion
 from pytest_orchestra.model.json import JsonValue
-from pytest_orchestra.model.source import Problem, Severity
+from pytest_orchestra.problem import Problem, Severity
 from pytest_orchestra.readers.json_schema import json_schema
 from pytest_orchestra.session.definitions import DefinitionLoader, Definitions, is_process_file
 from pytest_orchestra.session.protocols import collect_protocols, command_hooks

@@ -21,7 +21,7 @@ from pytest_orchestra.model.dataset import TestDataSet
 from pytest_orchestra.model.definition import ScenarioStatus
 from pytest_orchestra.model.run import RunStatus
 from pytest_orchestra.model.scenario import ScenarioSuite, TestScenario
-from pytest_orchestra.model.source import Problem, Severity
+from pytest_orchestra.problem import Problem, Severity
 from pytest_orchestra.reporting.terminal import FailureReport
 from pytest_orchestra.session.definitions import Definitions
 

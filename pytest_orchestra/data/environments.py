@@ -15,7 +15,7 @@ from pytest_orchestra.errors import SecretNotFoundError, UndefinedVariableError,
 from pytest_orchestra.model.environment import Environment
 from pytest_orchestra.model.json import JsonValue
 from pytest_orchestra.model.secret import Secret
-from pytest_orchestra.model.source import Place
+from pytest_orchestra.problem import Place
 
 __all__ = ["ResolvedEnvironment", "resolve_environment"]
 

@@ -33,7 +33,7 @@ from pytest_orchestra.data.operators import (
 )
 from pytest_orchestra.data.predicates import TESTS, check_pattern
 from pytest_orchestra.errors import EvaluationError, TemplateSyntaxError, UndefinedVariableError
-from pytest_orchestra.model.source import Place
+from pytest_orchestra.problem import Place
 
 __all__ = ["Compiler", "Evaluate", "is_literal", "key_of", "roots_of"]
 

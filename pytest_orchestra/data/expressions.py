@@ -24,7 +24,7 @@ from pytest_orchestra.data.notation import write
 from pytest_orchestra.data.operators import literal
 from pytest_orchestra.errors import EvaluationError, TemplateSyntaxError, UndefinedVariableError
 from pytest_orchestra.model.json import JsonValue
-from pytest_orchestra.model.source import Place
+from pytest_orchestra.problem import Place
 
 __all__ = ["UNDEFINED", "Expression", "Part", "compile_expression", "parse"]
 

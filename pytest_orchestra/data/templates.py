@@ -18,7 +18,7 @@ from pytest_orchestra.data.faults import Fault
 from pytest_orchestra.data.operators import check_length, literal, to_text
 from pytest_orchestra.errors import EvaluationError, TemplateSyntaxError
 from pytest_orchestra.model.json import JsonValue
-from pytest_orchestra.model.source import Place
+from pytest_orchestra.problem import Place
 
 __all__ = ["Template", "compile_template"]
 

@@ -23,8 +23,8 @@ from pytest_orchestra.model.run import (
     ViolationType,
 )
 from pytest_orchestra.model.secret import Secret
-from pytest_orchestra.model.source import Problem
 from pytest_orchestra.model.specification import Operation, ProtocolSpec
+from pytest_orchestra.problem import Problem
 
 __all__ = [
     "CallTimeoutError",

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from pytest_orchestra.model.json import JsonObject, JsonValue
-from pytest_orchestra.model.source import Place
+from pytest_orchestra.problem import Place
 
 __all__ = ["DataSetOrigin", "DataSetScope", "TestDataSet"]
 

@@ -24,7 +24,7 @@ from pydantic.alias_generators import to_camel
 from pydantic.json_schema import JsonSchemaValue, SkipJsonSchema
 from pydantic_core import CoreSchema
 
-from pytest_orchestra.model.source import Place
+from pytest_orchestra.problem import Place
 
 __all__ = [
     "ActionMode",

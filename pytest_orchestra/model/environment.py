@@ -12,7 +12,7 @@ from pydantic import Field, JsonValue, field_validator, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
 from pytest_orchestra.model.definition import Definition
-from pytest_orchestra.model.source import Place
+from pytest_orchestra.problem import Place
 
 __all__ = [
     "DbConnectionProfile",

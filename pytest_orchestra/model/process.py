@@ -12,7 +12,7 @@ from enum import StrEnum
 from functools import cached_property
 
 from pytest_orchestra.model.diagram import Diagram, Point, Shape
-from pytest_orchestra.model.source import Place, Problem
+from pytest_orchestra.problem import Place, Problem
 
 __all__ = [
     "Assignment",

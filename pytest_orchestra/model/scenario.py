@@ -12,7 +12,7 @@ from pytest_orchestra.model.definition import (
     StepDefinition,
     StepKind,
 )
-from pytest_orchestra.model.source import Problem
+from pytest_orchestra.problem import Problem
 
 __all__ = [
     "CoverageGoal",

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from pytest_orchestra.model.json import JsonValue
-from pytest_orchestra.model.source import Place, Problem
+from pytest_orchestra.problem import Place, Problem
 
 __all__ = [
     "HeaderSpec",

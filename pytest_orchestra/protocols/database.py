@@ -10,8 +10,8 @@ from pytest_orchestra.engine.ports import Reply, StepCall
 from pytest_orchestra.errors import StepError
 from pytest_orchestra.model.definition import ChannelType, StepDefinition
 from pytest_orchestra.model.run import Violation, ViolationType
-from pytest_orchestra.model.source import Place, Problem, Severity
 from pytest_orchestra.model.specification import Operation, ProtocolSpec
+from pytest_orchestra.problem import Place, Problem, Severity
 from pytest_orchestra.protocols.statement import find_missing, read_statement
 from pytest_orchestra.protocols.suggestion import suggest
 

@@ -15,8 +15,8 @@ from pytest_orchestra.model.environment import Environment, ServiceProfile
 from pytest_orchestra.model.json import JsonObject, JsonValue
 from pytest_orchestra.model.run import Exchange, Violation, ViolationType
 from pytest_orchestra.model.secret import MASK
-from pytest_orchestra.model.source import Place, Problem, Severity
 from pytest_orchestra.model.specification import Operation, ProtocolSpec
+from pytest_orchestra.problem import Place, Problem, Severity
 from pytest_orchestra.protocols.body import read_body
 from pytest_orchestra.protocols.contract import ContractJudge, resolve_schema_ref
 from pytest_orchestra.protocols.curl import curl_command

@@ -11,8 +11,8 @@ from urllib.parse import unquote
 
 from pytest_orchestra.errors import DefinitionError
 from pytest_orchestra.model.json import JsonValue
-from pytest_orchestra.model.source import Place
 from pytest_orchestra.model.specification import ProtocolSpec
+from pytest_orchestra.problem import Place
 
 if TYPE_CHECKING:
     import jsonschema_rs

@@ -17,7 +17,7 @@ from pydantic import AfterValidator, Field, JsonValue, TypeAdapter, ValidationEr
 from pytest_orchestra.errors import DefinitionError
 from pytest_orchestra.model.dataset import DataSetOrigin, DataSetScope, TestDataSet
 from pytest_orchestra.model.definition import Definition
-from pytest_orchestra.model.source import Place, Problem, Severity
+from pytest_orchestra.problem import Place, Problem, Severity
 from pytest_orchestra.readers.source_file import Source
 from pytest_orchestra.readers.source_text import read_text
 from pytest_orchestra.readers.validation import nearest, validation_problems

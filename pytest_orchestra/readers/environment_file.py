@@ -9,7 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from pytest_orchestra.errors import DefinitionError
 from pytest_orchestra.model.environment import Environment
-from pytest_orchestra.model.source import Problem, Severity
+from pytest_orchestra.problem import Problem, Severity
 from pytest_orchestra.readers.source_file import Source
 from pytest_orchestra.readers.validation import reserved_fields, validation_problems
 from pytest_orchestra.readers.yaml_source import read_source

@@ -9,7 +9,7 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from typing import Any, Final
 
-from pytest_orchestra.model.source import Place, Problem, Severity
+from pytest_orchestra.problem import Place, Problem, Severity
 from pytest_orchestra.readers.source_file import MAX_DEPTH, Source, Spot, Spots
 from pytest_orchestra.readers.source_text import unreadable
 

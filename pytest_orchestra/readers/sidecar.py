@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from pytest_orchestra.errors import DefinitionError
 from pytest_orchestra.model.definition import Bindings, ScenarioDefinition, StepDefinition
-from pytest_orchestra.model.source import Problem, Severity
+from pytest_orchestra.problem import Problem, Severity
 from pytest_orchestra.readers.source_file import KeyPath, Source
 from pytest_orchestra.readers.validation import find_field, reserved_fields, validation_problems
 from pytest_orchestra.readers.yaml_source import read_source

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-from pytest_orchestra.model.source import Place, Problem
+from pytest_orchestra.problem import Place, Problem
 
 __all__ = ["MAX_DEPTH", "KeyPath", "Source", "Spot", "Spots"]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from pytest_orchestra.errors import UnreadableFileError
-from pytest_orchestra.model.source import Place, Problem, Severity
+from pytest_orchestra.problem import Place, Problem, Severity
 
 __all__ = ["decode_text", "read_bytes", "read_text", "unreadable"]
 

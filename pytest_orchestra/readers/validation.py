@@ -14,7 +14,7 @@ from typing import Annotated, Any, Final, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from pytest_orchestra.model.definition import Alias, ScenarioKey, StepDefinition
-from pytest_orchestra.model.source import Problem, Severity
+from pytest_orchestra.problem import Problem, Severity
 from pytest_orchestra.readers.source_file import KeyPath, Source
 
 __all__ = ["find_field", "nearest", "reserved_fields", "validation_problems"]

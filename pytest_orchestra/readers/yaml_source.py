@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from pytest_orchestra.model.source import Place, Problem, Severity
+from pytest_orchestra.problem import Place, Problem, Severity
 from pytest_orchestra.readers.json_source import parse_json
 from pytest_orchestra.readers.source_file import MAX_DEPTH, Source, Spot, Spots
 from pytest_orchestra.readers.source_text import read_text, unreadable

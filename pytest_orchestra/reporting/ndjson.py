@@ -35,7 +35,7 @@ from typing import Final
 from pytest_orchestra.engine.events import Event
 from pytest_orchestra.errors import SettingsError
 from pytest_orchestra.model.json import JsonObject, to_json
-from pytest_orchestra.model.source import Place
+from pytest_orchestra.problem import Place
 
 __all__ = ["VERSION", "NdjsonListener", "event_line"]
 

@@ -15,7 +15,7 @@ from pytest_orchestra.model.run import (
     StepStatus,
     Violation,
 )
-from pytest_orchestra.model.source import Place
+from pytest_orchestra.problem import Place
 from pytest_orchestra.reporting.typography import Marks, Tone, duration_text, label, printable
 
 __all__ = [

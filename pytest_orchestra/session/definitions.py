@@ -15,8 +15,8 @@ from pytest_orchestra.model.dataset import TestDataSet
 from pytest_orchestra.model.definition import Bindings, ChannelType, Criterion, StepDefinition
 from pytest_orchestra.model.process import Process, ProcessDocument
 from pytest_orchestra.model.scenario import ScenarioSuite, TestScenario
-from pytest_orchestra.model.source import Place, Problem, Severity
 from pytest_orchestra.model.specification import ProtocolSpec
+from pytest_orchestra.problem import Place, Problem, Severity
 from pytest_orchestra.readers.bpmn import read_process_file
 from pytest_orchestra.readers.data_files import read_data_sets
 from pytest_orchestra.readers.sidecar import read_sidecar, sidecar_path

@@ -16,7 +16,7 @@ from pytest_orchestra.errors import (
 )
 from pytest_orchestra.model.environment import Environment
 from pytest_orchestra.model.secret import Secret
-from pytest_orchestra.model.source import Place
+from pytest_orchestra.problem import Place
 
 
 def environment(place=None, **fields):

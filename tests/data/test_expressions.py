@@ -14,7 +14,7 @@ import pytest
 from pytest_orchestra.data.expressions import compile_expression
 from pytest_orchestra.errors import EvaluationError, TemplateSyntaxError, UndefinedVariableError
 from pytest_orchestra.model.run import StepStatus
-from pytest_orchestra.model.source import Place
+from pytest_orchestra.problem import Place
 
 PLACE = Place("order.orchestra.yaml", 12, 5)
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pytest_orchestra.data.templates import compile_template
 from pytest_orchestra.errors import EvaluationError, TemplateSyntaxError, UndefinedVariableError
-from pytest_orchestra.model.source import Place
+from pytest_orchestra.problem import Place
 
 PLACE = Place("order.orchestra.yaml", 7)
 NAMES = {

@@ -21,7 +21,7 @@ from pytest_orchestra.cli import build_parser
 from pytest_orchestra.data.expressions import compile_expression
 from pytest_orchestra.data.templates import compile_template
 from pytest_orchestra.model.definition import Bindings
-from pytest_orchestra.model.source import Severity
+from pytest_orchestra.problem import Severity
 from pytest_orchestra.protocols.statement import read_statement
 from pytest_orchestra.readers.bpmn import read_process_file
 from pytest_orchestra.readers.data_files import read_data_sets

@@ -26,7 +26,7 @@ from pytest_orchestra.errors import (
 )
 from pytest_orchestra.model.definition import StepDefinition
 from pytest_orchestra.model.run import ViolationType
-from pytest_orchestra.model.source import Place, Severity
+from pytest_orchestra.problem import Place, Severity
 from pytest_orchestra.protocols.database import DatabaseProtocol
 from pytest_orchestra.protocols.psql import psql_command
 

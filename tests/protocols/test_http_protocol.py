@@ -19,7 +19,7 @@ from pytest_orchestra.engine.ports import CallTimeoutError, ProtocolPlugin, Prot
 from pytest_orchestra.errors import SecretNotFoundError, StepError, UnknownAliasError, UnreachableError
 from pytest_orchestra.model.definition import StepDefinition
 from pytest_orchestra.model.run import ViolationType
-from pytest_orchestra.model.source import Place, Severity
+from pytest_orchestra.problem import Place, Severity
 from pytest_orchestra.protocols.http import HttpProtocol
 
 JSON = {"content_type": "application/json"}

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from pytest_orchestra.errors import DefinitionError
 from pytest_orchestra.model.dataset import DataSetOrigin, DataSetScope, TestDataSet
-from pytest_orchestra.model.source import Place
+from pytest_orchestra.problem import Place
 from pytest_orchestra.readers.data_files import read_data_sets
 
 

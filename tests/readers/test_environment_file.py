@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pytest_orchestra.errors import DefinitionError
-from pytest_orchestra.model.source import Place
+from pytest_orchestra.problem import Place
 from pytest_orchestra.readers.environment_file import read_environments
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from pytest_orchestra.errors import UnreadableFileError
-from pytest_orchestra.model.source import Place, Severity
 from pytest_orchestra.model.specification import HeaderSpec, MediaType, Parameter, SchemaRef
+from pytest_orchestra.problem import Place, Severity
 from pytest_orchestra.readers.openapi import read_openapi
 
 ORDERS = """\

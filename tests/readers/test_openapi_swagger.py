@@ -7,8 +7,8 @@ from pathlib import Path
 import jsonschema_rs
 import pytest
 
-from pytest_orchestra.model.source import Place
 from pytest_orchestra.model.specification import ProtocolSpec
+from pytest_orchestra.problem import Place
 from pytest_orchestra.readers.openapi import read_openapi
 
 PETS = """\

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pytest_orchestra.errors import DefinitionError, UnreadableFileError
 from pytest_orchestra.model.definition import Bindings, ChannelType, Criterion, StepKind
-from pytest_orchestra.model.source import Place, Severity
+from pytest_orchestra.problem import Place, Severity
 from pytest_orchestra.readers.sidecar import read_sidecar, sidecar_path
 
 

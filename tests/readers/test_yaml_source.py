@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_orchestra.errors import UnreadableFileError
-from pytest_orchestra.model.source import Place
+from pytest_orchestra.problem import Place
 from pytest_orchestra.readers.source_file import MAX_DEPTH
 from pytest_orchestra.readers.yaml_source import parse_yaml, read_source
 

@@ -13,7 +13,7 @@ from xml.parsers import expat
 
 from pytest_orchestra.errors import UnreadableFileError
 from pytest_orchestra.model.process import Process, ProcessDocument
-from pytest_orchestra.model.source import Place
+from pytest_orchestra.problem import Place
 from pytest_orchestra.readers.bpmn.assembly import Assembly
 from pytest_orchestra.readers.bpmn.binding import bind_metamodel
 from pytest_orchestra.readers.bpmn.diagram_reader import DiagramReader

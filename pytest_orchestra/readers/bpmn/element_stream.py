@@ -11,7 +11,7 @@ from typing import ClassVar, Final, NoReturn
 from xml.parsers import expat
 
 from pytest_orchestra.errors import UnreadableFileError
-from pytest_orchestra.model.source import Place
+from pytest_orchestra.problem import Place
 
 __all__ = ["IGNORED", "SEPARATOR", "ElementStream", "Frame", "TextFrame", "qualified"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pytest_orchestra.model.source import Place
+from pytest_orchestra.problem import Place
 
 __all__ = ["place_at"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from pytest_orchestra.model.source import Place, Problem, Severity
+from pytest_orchestra.problem import Place, Problem, Severity
 
 __all__ = ["ProblemList"]
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from pytest_orchestra.model.process import Condition, Extension, SequenceFlow
-from pytest_orchestra.model.source import Place
+from pytest_orchestra.problem import Place
 from pytest_orchestra.readers.bpmn.binding import BoundRow, BoundSlot, Metamodel
 from pytest_orchestra.readers.bpmn.element_stream import IGNORED, SEPARATOR, ElementStream, Frame, TextFrame, qualified
 from pytest_orchestra.readers.bpmn.metamodel import Take

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from pytest_orchestra.model.source import Place
+from pytest_orchestra.problem import Place
 from pytest_orchestra.readers.bpmn.binding import BoundRow
 
 __all__ = ["Identifiers", "Lines", "Record"]

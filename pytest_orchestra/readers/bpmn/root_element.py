@@ -6,7 +6,7 @@ from typing import Final
 from xml.parsers import expat
 
 from pytest_orchestra.errors import UnreadableFileError
-from pytest_orchestra.model.source import Place
+from pytest_orchestra.problem import Place
 from pytest_orchestra.readers.bpmn.element_stream import SEPARATOR
 from pytest_orchestra.readers.bpmn.elements import ELEMENTS
 from pytest_orchestra.readers.bpmn.place_at import place_at

@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 from pytest_orchestra.errors import UnreadableFileError
-from pytest_orchestra.model.source import Place
+from pytest_orchestra.problem import Place
 from pytest_orchestra.readers.bpmn.encoding import to_utf8
 from pytest_orchestra.readers.bpmn.place_at import place_at
 from pytest_orchestra.readers.bpmn.problem_list import ProblemList

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any, TypeAlias
 from urllib.parse import quote, unquote
 
-from pytest_orchestra.model.source import Place
+from pytest_orchestra.problem import Place
 from pytest_orchestra.readers.source_file import KeyPath, Source
 
 __all__ = ["Dialect", "Document", "Location", "Node", "own_copy", "pointer", "pointer_path"]

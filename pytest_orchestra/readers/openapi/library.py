@@ -12,7 +12,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from pytest_orchestra.errors import DefinitionError
 from pytest_orchestra.model.json import JsonValue
-from pytest_orchestra.model.source import Problem, Severity
+from pytest_orchestra.problem import Problem, Severity
 from pytest_orchestra.readers.openapi.document import Dialect, Document, Location, pointer_path
 from pytest_orchestra.readers.openapi.schema import translated_path
 from pytest_orchestra.readers.source_file import KeyPath

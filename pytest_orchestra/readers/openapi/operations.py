@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pytest_orchestra.model.json import JsonValue
-from pytest_orchestra.model.source import Place
 from pytest_orchestra.model.specification import (
     HeaderSpec,
     MediaType,
@@ -15,6 +14,7 @@ from pytest_orchestra.model.specification import (
     ResponseSpec,
     SchemaRef,
 )
+from pytest_orchestra.problem import Place
 from pytest_orchestra.readers.openapi.document import Dialect, Location, Node
 from pytest_orchestra.readers.openapi.library import Library
 from pytest_orchestra.readers.openapi.schema import is_annotated_reference

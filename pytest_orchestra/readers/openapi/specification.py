@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pytest_orchestra.model.source import Place
 from pytest_orchestra.model.specification import ProtocolSpec
+from pytest_orchestra.problem import Place
 from pytest_orchestra.readers.openapi.document import Dialect, Node
 from pytest_orchestra.readers.openapi.library import Library, dialect_of
 from pytest_orchestra.readers.openapi.operations import OperationReader

@@ -9,7 +9,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from pytest_orchestra.model.process import NodeKind, ProcessDocument
-from pytest_orchestra.model.source import Problem, Severity
+from pytest_orchestra.problem import Problem, Severity
 from pytest_orchestra.readers.bpmn import read_process_file
 
 CORPUS = Path(__file__).parents[4] / "shared" / "corpus" / "bpmn"

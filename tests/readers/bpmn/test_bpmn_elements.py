@@ -22,7 +22,7 @@ from pytest_orchestra.model.process import (
     RootElement,
     Shape,
 )
-from pytest_orchestra.model.source import Place
+from pytest_orchestra.problem import Place
 
 ReadRoot = Callable[[str], ProcessDocument]
 ReadProcess = Callable[[str], Process]

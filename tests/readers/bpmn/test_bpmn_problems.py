@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pytest_orchestra.model.process import ProcessDocument
-from pytest_orchestra.model.source import Severity
+from pytest_orchestra.problem import Severity
 from pytest_orchestra.readers.bpmn import read_process_file
 
 MODEL = "http://www.omg.org/spec/BPMN/20100524/MODEL"

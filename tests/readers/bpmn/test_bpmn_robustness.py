@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pytest_orchestra.model.json import from_json, to_json
 from pytest_orchestra.model.process import NodeKind, ProcessDocument
-from pytest_orchestra.model.source import Severity
+from pytest_orchestra.problem import Severity
 from pytest_orchestra.readers.bpmn import read_process_file
 from pytest_orchestra.readers.bpmn.elements import ELEMENTS
 from pytest_orchestra.readers.bpmn.kept_elements import LEAVES

@@ -1,0 +1,120 @@
+"""The control flow of a process as the graph on which tokens move.
+
+Nodes become points, sequence flows become edges, and what BPMN does without drawing it becomes edges as well: entering
+a sub-process and its end, a boundary event as an outcome of its activity, a link, an error that is caught.
+Nesting is flattened: an activity with an inside or with boundary events has a second point, its *exit*, where its
+outgoing flows begin, and the inside of a sub-process has an *entry*. What is not played is left out with a reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from pytest_orchestra.model.process import FlowNode, NodeKind, Process, SequenceFlow
+from pytest_orchestra.problem import Problem
+
+__all__ = ["ControlFlow", "Edge", "EdgeKind", "Point", "Role", "Throw"]
+
+
+class Role(StrEnum):
+    """What a point is: a node, or the entry or exit of one."""
+
+    NODE = "node"
+    ENTRY = "entry"
+    EXIT = "exit"
+
+
+class EdgeKind(StrEnum):
+    """Why a token may move along an edge."""
+
+    FLOW = "flow"
+    LINK = "link"
+    START = "start"
+    INSIDE = "inside"
+    NORMAL = "normal"
+    BOUNDARY = "boundary"
+    LEAVE = "leave"
+    THROW = "throw"
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A place where a token can be. ``scope`` is the index of the entry of the (sub-)process that it lies in.
+
+    ``node`` is the node that the point belongs to, None for the entry and exit of the process itself.
+    """
+
+    index: int
+    role: Role
+    node: FlowNode | None
+    scope: int
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """A way from one point to another; ``flow`` is set for sequence flows."""
+
+    index: int
+    kind: EdgeKind
+    source: int
+    target: int
+    flow: SequenceFlow | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Throw:
+    """What a throwing event sets off: the boundary event that catches it, on the sub-process entered at ``scope``."""
+
+    edge: int
+    boundary: int
+    scope: int
+    interrupting: bool
+
+
+@dataclass(frozen=True)
+class ControlFlow:
+    """The graph of one process.
+
+    ``out`` has for every point the edges that a token may take of its own accord, in document order; ``auto`` those
+    that it takes without moving on (``LEAVE``, ``THROW``); ``into`` the flows and links that end there.
+    ``alternatives`` are the entries of which one start event is chosen, where all others begin with every start at
+    once. ``left_out`` gives for the id of every node and flow that is not in the graph the reason.
+    """
+
+    process: Process
+    points: tuple[Point, ...]
+    edges: tuple[Edge, ...]
+    out: tuple[tuple[int, ...], ...]
+    auto: tuple[tuple[int, ...], ...]
+    into: tuple[tuple[int, ...], ...]
+    entry: int
+    exit: int
+    point_of: Mapping[str, int]
+    exit_of: Mapping[int, int]
+    entry_of: Mapping[int, int]
+    container_of: Mapping[int, int]
+    alternatives: frozenset[int]
+    throws: Mapping[int, Throw]
+    terminates: frozenset[int]
+    left_out: Mapping[str, str]
+    problems: tuple[Problem, ...]
+
+    @property
+    def size(self) -> int:
+        """The number of points and edges."""
+        return len(self.points) + len(self.edges)
+
+    def successors(self, point: int) -> list[int]:
+        """Give the points that a token at ``point`` may bring about next."""
+        return [self.edges[edge].target for edge in (*self.out[point], *self.auto[point])]
+
+    def exit_point(self, point: int) -> int:
+        """Give the point where the outgoing flows of the node at ``point`` begin."""
+        return self.exit_of.get(point, point)
+
+    def kind(self, point: int) -> NodeKind | None:
+        """Give the kind of the node at the point; None at entries and exits."""
+        found = self.points[point]
+        return found.node.kind if found.node is not None and found.role is Role.NODE else None

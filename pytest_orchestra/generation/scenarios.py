@@ -1,0 +1,173 @@
+"""From a run to a scenario: its steps, decisions, conditions and data."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from pytest_orchestra.generation.criteria import Goals
+from pytest_orchestra.generation.requirements import fitting_data, requirements_of
+from pytest_orchestra.generation.semantics import Choice, Game, Run
+from pytest_orchestra.generation.steps import BoundSteps, list_steps
+from pytest_orchestra.generation.suite_data import SuiteData
+from pytest_orchestra.generation.wording import quoted
+from pytest_orchestra.model.definition import Bindings, ScenarioDefinition, StepDefinition
+from pytest_orchestra.model.scenario import DecisionTaken, ScenarioStep, TestScenario
+from pytest_orchestra.problem import Place, Problem, Severity
+
+__all__ = ["ScenarioWriter"]
+
+
+@dataclass
+class ScenarioWriter:
+    """Makes the scenarios of one suite."""
+
+    game: Game
+    goals: Goals
+    bound: BoundSteps
+    data: SuiteData
+    bindings: Bindings
+    home: Place
+    unbound: Mapping[str, Problem]
+    _texts: dict[int, tuple[StepDefinition, str]] = field(default_factory=dict)
+
+    def generated(self, run: Run, key: str, name: str) -> TestScenario:
+        """Give the scenario of a run that generation chose."""
+        usable = self.data.usable(key)
+        fitting = fitting_data(self.game, run) & usable
+        problems = () if fitting or not usable else (self._without_data(run, key, usable, self.home),)
+        return self._write(run, key, name, fitting, problems, None)
+
+    def explicit(
+        self, run: Run | None, definition: ScenarioDefinition, named: int, problems: Sequence[Problem]
+    ) -> TestScenario:
+        """Give the scenario that a user named; without a run if its decisions are impossible."""
+        place = definition.place or self.home
+        name = definition.name or definition.key
+        if run is None:
+            return self._write(None, definition.key, name, named, tuple(problems), definition)
+        usable = self.data.usable(definition.key)
+        fitting = fitting_data(self.game, run) & usable
+        found = list(problems)
+        if named:
+            found.extend(self._misfits(run, definition.key, named & ~fitting, place))
+            fitting = named
+        elif definition.data_sets:
+            fitting = 0
+        elif usable and not fitting:
+            found.append(self._without_data(run, definition.key, usable, place))
+        return self._write(run, definition.key, name, fitting, tuple(found), definition)
+
+    def _write(
+        self,
+        run: Run | None,
+        key: str,
+        name: str,
+        fitting: int,
+        problems: tuple[Problem, ...],
+        definition: ScenarioDefinition | None,
+    ) -> TestScenario:
+        graph, bindings = self.game.graph, self.bindings
+        place = (definition.place if definition else None) or self.home
+        own = definition or ScenarioDefinition(key=key)
+        tags = tuple(dict.fromkeys((*bindings.tags, *own.tags)))
+        if run is None:
+            return TestScenario(
+                key,
+                name,
+                data_sets=self.data.names(fitting),
+                tags=tags,
+                depends_on=tuple(own.depends_on),
+                status=own.status,
+                active=own.active,
+                mode=bindings.mode,
+                version=_digest("", "", ""),
+                line=place.line,
+                problems=problems,
+            )
+        steps = list_steps(graph, run, self.bound)
+        nodes = tuple(node.id for occurrence in run.occurrences if (node := graph.points[occurrence.point].node))
+        decisions = self._decisions(run.choices)
+        return TestScenario(
+            key=key,
+            name=name,
+            steps=steps,
+            nodes=nodes,
+            flows=tuple(flow.id for edge in run.edges if (flow := graph.edges[edge].flow)),
+            decisions=decisions,
+            conditions=tuple(
+                dict.fromkeys(text for requirement in requirements_of(self.game, run) for text in requirement.texts)
+            ),
+            data_sets=self.data.names(fitting),
+            serves=tuple(self.goals.goals[index] for index in sorted(self.goals.met_by(run))),
+            tags=tags,
+            depends_on=tuple(own.depends_on),
+            status=own.status,
+            active=own.active,
+            mode=bindings.mode,
+            version=_digest(
+                json.dumps(nodes),
+                json.dumps([(taken.element, taken.branches) for taken in decisions]),
+                "\n".join(self._step_text(step) for step in steps),
+            ),
+            line=place.line,
+            problems=(*problems, *(self.unbound[node] for node in dict.fromkeys(nodes) if node in self.unbound)),
+        )
+
+    def _decisions(self, choices: Sequence[Choice]) -> tuple[DecisionTaken, ...]:
+        found: dict[str, list[str]] = {}
+        for choice in choices:
+            decision = self.game.decisions[choice.point]
+            if decision.is_open:
+                found.setdefault(decision.element, []).extend(choice.branches)
+        return tuple(DecisionTaken(element, tuple(branches)) for element, branches in found.items())
+
+    def _step_text(self, step: ScenarioStep) -> str:
+        known = self._texts.get(id(step.definition))
+        if known is None or known[0] is not step.definition:
+            known = (step.definition, _definition_text(step.definition))
+            self._texts[id(step.definition)] = known
+        return f"{step.alias} {step.element_id} {known[1]}"
+
+    def _without_data(self, run: Run, key: str, usable: int, place: Place) -> Problem:
+        needed = [requirement for requirement in requirements_of(self.game, run) if ~requirement.fitting & usable]
+        alone = [requirement for requirement in needed if not requirement.fitting & usable]
+        texts = dict.fromkeys(text for requirement in alone or needed for text in requirement.texts)
+        together = "" if alone else "all of "
+        reason = f": none satisfies {together}{quoted(texts)}" if texts else ""
+        return Problem(
+            Severity.WARNING,
+            place,
+            f"no data set fits scenario '{key}'{reason}",
+            hint="add a data set for it",
+            element=key,
+        )
+
+    def _misfits(self, run: Run, key: str, misfits: int, place: Place) -> list[Problem]:
+        problems: list[Problem] = []
+        for bit, data_set in enumerate(self.data.sets):
+            if not misfits >> bit & 1:
+                continue
+            failing = [one for one in requirements_of(self.game, run) if not one.fitting >> bit & 1]
+            texts = quoted(dict.fromkeys(text for requirement in failing for text in requirement.texts))
+            fact = f"data set '{data_set.name}' does not fit scenario '{key}'"
+            problems.append(
+                Problem(
+                    Severity.WARNING,
+                    place,
+                    f"{fact}: it does not satisfy {texts}" if texts else f"{fact}: it takes another branch",
+                    hint="change the data set or the scenario's decisions",
+                    element=key,
+                )
+            )
+        return problems
+
+
+def _definition_text(definition: StepDefinition) -> str:
+    return json.dumps(definition.model_dump(mode="json", by_alias=True), sort_keys=True, separators=(",", ":"))
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()

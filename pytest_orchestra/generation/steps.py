@@ -1,0 +1,165 @@
+"""From a run and its bindings to the steps of a scenario."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from pytest_orchestra.generation.graph import ControlFlow
+from pytest_orchestra.generation.lookup import NodeNames
+from pytest_orchestra.generation.semantics import Occurrence, Run
+from pytest_orchestra.generation.wording import alias_of, describe, nearest_hint
+from pytest_orchestra.model.definition import ActionMode, Bindings, StepDefinition, StepKind
+from pytest_orchestra.model.process import FlowNode
+from pytest_orchestra.model.scenario import ScenarioStep
+from pytest_orchestra.problem import Place, Problem, Severity
+
+__all__ = ["UNBOUND", "BoundSteps", "bind_steps", "list_steps", "unbound_activities"]
+
+UNBOUND = "is bound to no step"
+"""How the problem of an activity without a binding ends."""
+
+
+@dataclass(frozen=True)
+class BoundSteps:
+    """The steps of every bound node, by its id; a node with an empty tuple is bound to nothing on purpose."""
+
+    steps: Mapping[str, tuple[StepDefinition, ...]]
+    problems: tuple[Problem, ...] = ()
+
+
+def bind_steps(names: NodeNames, bindings: Bindings | None, home: Place) -> BoundSteps:
+    """Find the nodes that the bindings name. A node that is named by its id and by its name has the steps of its id."""
+    by_name: dict[str, tuple[StepDefinition, ...]] = {}
+    by_id: dict[str, tuple[StepDefinition, ...]] = {}
+    problems: list[Problem] = []
+    for element, definitions in (bindings.bindings if bindings else {}).items():
+        nodes = names.find(element)
+        if not nodes:
+            place = next((definition.place for definition in definitions if definition.place), None)
+            fallback = bindings.place if bindings else None
+            problems.append(
+                Problem(
+                    Severity.ERROR,
+                    place or fallback or home,
+                    f"the process has no element '{element}' to bind steps to",
+                    hint=nearest_hint(element, names.spellings()),
+                    element=element,
+                )
+            )
+        for node in nodes:
+            (by_id if node.id == element else by_name)[node.id] = tuple(definitions)
+    return BoundSteps(by_name | by_id, tuple(problems))
+
+
+def unbound_activities(graph: ControlFlow, bound: BoundSteps, severity: Severity, home: Place) -> dict[str, Problem]:
+    """Give a problem for every task and call activity that is bound to no step, by the activity's id."""
+    found: dict[str, Problem] = {}
+    for node in graph.process.nodes:
+        if not node.kind.is_activity or node.kind.is_container or node.id in bound.steps:
+            continue
+        message = f"{describe(node)} {UNBOUND}"
+        hint = f"bind steps to '{node.label}', or an empty list if nothing is to be done there"
+        found[node.id] = Problem(severity, node.place or home, message, hint=hint, element=node.id)
+    return found
+
+
+def list_steps(graph: ControlFlow, run: Run, bound: BoundSteps) -> tuple[ScenarioStep, ...]:
+    """Give the steps of the nodes of a run, in order, with a barrier at every join to which two branches bring steps.
+
+    A barrier tracks the steps of the branches that nobody waited for, or all of them if there are none such.
+    """
+    return _Listing(graph, run, bound).steps()
+
+
+class _Listing:
+    def __init__(self, graph: ControlFlow, run: Run, bound: BoundSteps) -> None:
+        self._graph = graph
+        self._run = run
+        self._bound = bound
+        self._steps: list[ScenarioStep] = []
+        self._latest: dict[str, str] = {}
+        self._used: set[str] = set()
+        self._reserved: frozenset[str] = frozenset()
+        self._brought: list[int] = []
+
+    def steps(self) -> tuple[ScenarioStep, ...]:
+        self._reserved = frozenset(
+            definition.alias
+            for occurrence in self._run.occurrences
+            for definition in self._definitions(self._node(occurrence))
+            if definition.alias is not None
+        )
+        for occurrence in self._run.occurrences:
+            self._list(occurrence)
+        return tuple(self._steps)
+
+    def _node(self, occurrence: Occurrence) -> FlowNode:
+        node = self._graph.points[occurrence.point].node
+        if node is None:
+            raise ValueError("only nodes occur in a run")
+        return node
+
+    def _definitions(self, node: FlowNode) -> Sequence[StepDefinition]:
+        return self._bound.steps.get(node.id, ())
+
+    def _list(self, occurrence: Occurrence) -> None:
+        """Add the steps of one visit; the bits of ``_brought`` say which steps lie before, and at, each visit."""
+        node = self._node(occurrence)
+        branches = [self._union(causes) for causes in occurrence.causes]
+        first = len(self._steps)
+        if len(branches) > 1:
+            self._add_barrier(node, branches)
+        for definition in self._definitions(node):
+            alias = definition.alias or alias_of(node.name, node.id)
+            self._add(node, self._current(definition), alias, definition.name or node.label)
+        brought = ((1 << len(self._steps)) - 1) >> first << first
+        for branch in branches:
+            brought |= branch
+        self._brought.append(brought)
+
+    def _union(self, causes: Sequence[int]) -> int:
+        union = 0
+        for cause in causes:
+            union |= self._brought[cause]
+        return union
+
+    def _add_barrier(self, node: FlowNode, branches: Sequence[int]) -> None:
+        common = branches[0]
+        every = 0
+        for branch in branches:
+            common &= branch
+            every |= branch
+        if sum(branch & ~common != 0 for branch in branches) < 2:  # noqa: PLR2004  nothing to synchronise
+            return
+        own = [step for index, step in enumerate(self._steps) if (every & ~common) >> index & 1]
+        forgotten = [step for step in own if step.definition.mode is ActionMode.FIRE_AND_FORGET]
+        name = f"all branches at '{node.label}'"
+        barrier = StepDefinition(
+            kind=StepKind.BARRIER,
+            name=name,
+            tracked_steps=[step.alias for step in forgotten or own],
+        )
+        alias = f"barrier_{alias_of(node.name, node.id)}" if node.name else "barrier"
+        self._add(node, barrier, alias, name)
+
+    def _add(self, node: FlowNode, definition: StepDefinition, base: str, name: str) -> None:
+        alias = base
+        number = 1
+        while alias in self._used or (alias != definition.alias and alias in self._reserved):
+            number += 1
+            alias = f"{base}_{number}"
+        self._used.add(alias)
+        self._latest[base] = alias
+        self._steps.append(ScenarioStep(len(self._steps), alias, name, node.id, definition))
+
+    def _current(self, definition: StepDefinition) -> StepDefinition:
+        """Let references to steps mean the latest visit: the second time round a loop, ``check`` is ``check_2``."""
+        cause = definition.caused_by
+        changes: dict[str, object] = {}
+        if cause is not None and self._latest.get(cause, cause) != cause:
+            changes["caused_by"] = self._latest[cause]
+        tracked = [self._latest.get(alias, alias) for alias in definition.tracked_steps]
+        if tracked != definition.tracked_steps:
+            changes["tracked_steps"] = tracked
+        return definition.model_copy(update=changes) if changes else definition

@@ -1,0 +1,88 @@
+"""What the sidecar says about decisions and loops, found in the process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pytest_orchestra.generation.condition_parser import parse_condition
+from pytest_orchestra.generation.conditions import Dialect, Opaque
+from pytest_orchestra.generation.graph import ControlFlow
+from pytest_orchestra.generation.lookup import DecisionNames, NodeNames, find_branch, names_of_branches
+from pytest_orchestra.generation.structure import Structure
+from pytest_orchestra.generation.wording import describe, nearest_hint
+from pytest_orchestra.model.definition import Bindings
+from pytest_orchestra.problem import Place, Problem, Severity
+
+__all__ = ["WrittenConditions", "WrittenLoops", "read_conditions", "read_loops"]
+
+
+@dataclass(frozen=True)
+class WrittenConditions:
+    """The conditions that users wrote, by point and index of the branch."""
+
+    conditions: Mapping[tuple[int, int], str]
+    problems: tuple[Problem, ...]
+
+
+@dataclass(frozen=True)
+class WrittenLoops:
+    """How often points may be visited again, where users said so."""
+
+    repetitions: Mapping[int, int]
+    problems: tuple[Problem, ...]
+
+
+def read_conditions(bindings: Bindings, names: DecisionNames, home: Place) -> WrittenConditions:
+    """Find the branches to which the sidecar's ``decisions`` give conditions."""
+    place = bindings.place or home
+    conditions: dict[tuple[int, int], str] = {}
+    problems: list[Problem] = []
+    for element, branches in bindings.decisions.items():
+        decisions = names.find(element)
+        if not decisions:
+            fact = f"the process decides nothing at '{element}'"
+            problems.append(Problem(Severity.ERROR, place, fact, hint=nearest_hint(element, names.spellings())))
+            continue
+        for branch, text in branches.items():
+            found = [
+                (decision.point, index)
+                for decision in decisions
+                if (index := find_branch(decision, branch)) is not None
+            ]
+            conditions.update(dict.fromkeys(found, text))
+            if not found:
+                fact = f"no branch at '{element}' is called '{branch}'"
+                known = (name for decision in decisions for name in names_of_branches(decision))
+                problems.append(Problem(Severity.ERROR, place, fact, hint=nearest_hint(branch, known), element=element))
+            elif isinstance(parse_condition(text, Dialect.TEMPLATE), Opaque):
+                fact = f"the condition '{text}' of '{branch}' at '{element}' cannot be evaluated before the run"
+                hint = "compare names of 'data' with values"
+                problems.append(Problem(Severity.INFO, place, fact, hint=hint, element=element))
+    return WrittenConditions(conditions, tuple(problems))
+
+
+def read_loops(
+    bindings: Bindings, names: NodeNames, graph: ControlFlow, structure: Structure, home: Place
+) -> WrittenLoops:
+    """Find the nodes to which the sidecar's ``loops`` give limits of their own."""
+    place = bindings.place or home
+    repetitions: dict[int, int] = {}
+    problems: list[Problem] = []
+    for element, count in bindings.loops.items():
+        nodes = names.find(element)
+        if not nodes:
+            fact = f"the process has no element '{element}' to repeat"
+            problems.append(Problem(Severity.ERROR, place, fact, hint=nearest_hint(element, names.spellings())))
+        if count < 0:
+            fact = f"'{element}' cannot be repeated {count} times"
+            problems.append(Problem(Severity.ERROR, place, fact, hint="write 0 or more", element=element))
+            continue
+        for node in nodes:
+            point = graph.point_of.get(node.id)
+            if point is not None and structure.innermost_loop(point):
+                repetitions[point] = count
+            else:
+                fact = f"{describe(node)} lies on no loop"
+                problems.append(Problem(Severity.WARNING, place, fact, hint="leave it out of 'loops'", element=node.id))
+    return WrittenLoops(repetitions, tuple(problems))

@@ -1,0 +1,87 @@
+"""Processes at random: of nested blocks with loops, and without any structure."""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+
+from pytest_orchestra.model.process import FlowNode, NodeKind, Process, SequenceFlow
+
+__all__ = ["block_processes", "wild_processes"]
+
+
+class _Drawing:
+    def __init__(self) -> None:
+        self.nodes: list[FlowNode] = []
+        self.flows: list[SequenceFlow] = []
+
+    def node(self, kind: NodeKind, scope: str | None = None) -> str:
+        name = f"n{len(self.nodes)}"
+        self.nodes.append(FlowNode(name, kind, scope=scope))
+        return name
+
+    def flow(self, source: str, target: str) -> None:
+        self.flows.append(SequenceFlow(f"f{len(self.flows)}", source, target))
+
+
+@st.composite
+def block_processes(draw: st.DrawFn, max_blocks: int = 14) -> Process:
+    """Well-formed blocks: sequences, exclusive, parallel and inclusive ones, loops, sub-processes, one inside another."""
+    drawing = _Drawing()
+    budget = [draw(st.integers(1, max_blocks))]
+
+    def block(source: str, scope: str | None) -> str:
+        budget[0] -= 1
+        shape = (
+            draw(st.sampled_from(["task", "sequence", "xor", "and", "or", "loop", "sub"])) if budget[0] > 0 else "task"
+        )
+        if shape == "task":
+            task = drawing.node(NodeKind.TASK, scope)
+            drawing.flow(source, task)
+            return task
+        if shape == "sequence":
+            return block(block(source, scope), scope)
+        if shape == "sub":
+            sub = drawing.node(NodeKind.SUB_PROCESS, scope)
+            drawing.flow(source, sub)
+            last = block(drawing.node(NodeKind.START_EVENT, sub), sub)
+            drawing.flow(last, drawing.node(NodeKind.END_EVENT, sub))
+            return sub
+        if shape == "loop":
+            head = drawing.node(NodeKind.EXCLUSIVE_GATEWAY, scope)
+            drawing.flow(source, head)
+            last = block(head, scope)
+            tail = drawing.node(NodeKind.EXCLUSIVE_GATEWAY, scope)
+            drawing.flow(last, tail)
+            drawing.flow(block(tail, scope) if draw(st.booleans()) else tail, head)
+            return tail
+        kind = {
+            "xor": NodeKind.EXCLUSIVE_GATEWAY,
+            "and": NodeKind.PARALLEL_GATEWAY,
+            "or": NodeKind.INCLUSIVE_GATEWAY,
+        }[shape]
+        split = drawing.node(kind, scope)
+        drawing.flow(source, split)
+        ends = [block(split, scope) for _ in range(draw(st.integers(2, 3)))]
+        join = drawing.node(kind, scope)
+        for end in ends:
+            drawing.flow(end, join)
+        return join
+
+    last = block(drawing.node(NodeKind.START_EVENT), None)
+    drawing.flow(last, drawing.node(NodeKind.END_EVENT))
+    return Process("p", "P", nodes=tuple(drawing.nodes), flows=tuple(drawing.flows))
+
+
+@st.composite
+def wild_processes(draw: st.DrawFn, kinds: tuple[NodeKind, ...], *, cyclic: bool, max_nodes: int = 9) -> Process:
+    """Any gateways and flows at random; what nothing leads to and what leads nowhere included."""
+    drawing = _Drawing()
+    drawing.node(NodeKind.START_EVENT)
+    for _ in range(draw(st.integers(1, max_nodes))):
+        drawing.node(draw(st.sampled_from(kinds)))
+    count = len(drawing.nodes)
+    for source in range(count - 1):
+        for _ in range(draw(st.integers(1, 3))):
+            lowest = 1 if cyclic and draw(st.integers(0, 4)) == 0 else source + 1
+            drawing.flow(f"n{source}", f"n{draw(st.integers(lowest, count - 1))}")
+    return Process("p", "P", nodes=tuple(drawing.nodes), flows=tuple(drawing.flows))

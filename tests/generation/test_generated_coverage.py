@@ -1,0 +1,102 @@
+"""Random processes: every scenario is a valid play, claimed coverage is real, and what can be covered is."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+from random_processes import block_processes, wild_processes
+from replay import PLAIN_KINDS, RANDOM_KINDS, coverable_flows, reach, replay
+from suites import ALL, missing, plan
+
+from pytest_orchestra.model.definition import Bindings, Criterion
+from pytest_orchestra.model.process import Process
+from pytest_orchestra.model.scenario import CoverageGoal, ScenarioSuite
+
+THOROUGH = settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+
+
+def check_claims(process: Process, suite: ScenarioSuite) -> None:
+    """Hold what a suite says of itself against its scenarios' paths."""
+    served: set[CoverageGoal] = set()
+    for scenario in suite.scenarios:
+        own = {CoverageGoal(Criterion.NODE, node) for node in scenario.nodes}
+        own |= {CoverageGoal(Criterion.EDGE, flow) for flow in scenario.flows}
+        own |= {
+            CoverageGoal(Criterion.DECISION, f"{taken.element}->{branch}")
+            for taken in scenario.decisions
+            for branch in taken.branches
+        }
+        assert set(scenario.serves) == own
+        assert len(scenario.serves) == len(own)
+        served |= own
+    for coverage in suite.coverage:
+        mine = {goal.element for goal in served if goal.criterion is coverage.criterion}
+        lacking = {missed.element for missed in coverage.missing}
+        assert coverage.covered == len(mine)
+        assert coverage.total == len(mine) + len(lacking)
+        assert not mine & lacking
+        assert all(missed.reason for missed in coverage.missing)
+        if coverage.criterion is Criterion.EDGE:
+            assert mine | lacking == {flow.id for flow in process.flows}
+        if coverage.criterion is Criterion.NODE:
+            assert mine | lacking == {node.id for node in process.nodes}
+    assert len({scenario.key for scenario in suite.scenarios}) == len(suite.scenarios)
+
+
+def check_necessity(suite: ScenarioSuite) -> None:
+    """Each scenario serves something that no other does."""
+    counts = Counter(goal for scenario in suite.scenarios for goal in scenario.serves)
+    for scenario in suite.scenarios:
+        assert any(counts[goal] == 1 for goal in scenario.serves)
+
+
+@THOROUGH
+@given(block_processes(), st.integers(0, 2))
+def test_block_process_is_covered_by_valid_scenarios(process: Process, repetitions: int) -> None:
+    """Nested blocks are covered in full, each flow is repeated at most as often as it may be."""
+    suite = plan(process, Bindings(max_loop_iterations=repetitions), criteria=ALL)
+    check_claims(process, suite)
+    check_necessity(suite)
+    for scenario in suite.scenarios:
+        replay(process, scenario.nodes, scenario.flows)
+        assert max(Counter(scenario.flows).values()) <= 1 + repetitions
+    if repetitions:
+        assert missing(suite) == {}
+
+
+@THOROUGH
+@given(wild_processes(RANDOM_KINDS, cyclic=True))
+def test_scenario_of_any_process_is_a_valid_play(process: Process) -> None:
+    """Whatever is drawn: no scenario that the rules of BPMN forbid, and no goal without a scenario or a reason."""
+    suite = plan(process, criteria=ALL)
+    check_claims(process, suite)
+    check_necessity(suite)
+    for scenario in suite.scenarios:
+        replay(process, scenario.nodes, scenario.flows)
+    reachable = reach(process, "n0")
+    for element, reason in missing(suite).items():
+        flow = process.flow.get(element)
+        if flow is not None:
+            assert (reason == "cannot be reached from a start") == (flow.source not in reachable)
+
+
+@THOROUGH
+@given(wild_processes(PLAIN_KINDS, cyclic=False, max_nodes=7))
+def test_everything_that_some_run_covers_is_covered(process: Process) -> None:
+    """Against all runs there are, tried one by one: the suite covers exactly what runs that end can cover."""
+    assume(len(process.flows) <= 12)
+    suite = plan(process)
+    covered = {flow for scenario in suite.scenarios for flow in scenario.flows}
+    assert covered == coverable_flows(process)
+
+
+@given(block_processes(max_blocks=8))
+def test_each_criterion_has_its_own_goals(process: Process) -> None:
+    """A suite serves goals of the criteria that were asked for, and covers them."""
+    for criterion in Criterion:
+        suite = plan(process, criteria=[criterion])
+        assert missing(suite) == {}
+        assert suite.criteria == (criterion,)
+        assert {goal.criterion for scenario in suite.scenarios for goal in scenario.serves} <= {criterion}
