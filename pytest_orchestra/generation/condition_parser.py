@@ -119,6 +119,13 @@ class _Parser:
         self._at += 1
         return self._tokens[self._at - 1][1]
 
+    def _next(self) -> tuple[str, str]:
+        kind, spelling = self._tokens[self._at]
+        if kind == "end":
+            raise _NotUnderstoodError
+        self._at += 1
+        return kind, spelling
+
     def _demand(self, spelling: str) -> None:
         if self._take(spelling) is None:
             raise _NotUnderstoodError
@@ -199,14 +206,12 @@ class _Parser:
         expression = self._atom()
         while True:
             if self._take(".", "?.") is not None:
-                kind, word = self._tokens[self._at]
+                kind, word = self._next()
                 if kind != "word":
                     raise _NotUnderstoodError
-                self._at += 1
                 expression = self._method(expression, word) if self._sees("(") else _member(expression, word)
             elif self._take("[") is not None:
-                kind, spelling = self._tokens[self._at]
-                self._at += 1
+                kind, spelling = self._next()
                 self._demand("]")
                 expression = _member(expression, _index(kind, spelling))
             else:

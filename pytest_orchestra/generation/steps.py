@@ -36,12 +36,11 @@ def bind_steps(names: NodeNames, bindings: Bindings | None, home: Place) -> Boun
     for element, definitions in (bindings.bindings if bindings else {}).items():
         nodes = names.find(element)
         if not nodes:
-            place = next((definition.place for definition in definitions if definition.place), None)
-            fallback = bindings.place if bindings else None
+            place = bindings.place_of("bindings", element) if bindings else None
             problems.append(
                 Problem(
                     Severity.ERROR,
-                    place or fallback or home,
+                    place or home,
                     f"the process has no element '{element}' to bind steps to",
                     hint=nearest_hint(element, names.spellings()),
                     element=element,

@@ -35,16 +35,17 @@ class WrittenLoops:
 
 def read_conditions(bindings: Bindings, names: DecisionNames, home: Place) -> WrittenConditions:
     """Find the branches to which the sidecar's ``decisions`` give conditions."""
-    place = bindings.place or home
     conditions: dict[tuple[int, int], str] = {}
     problems: list[Problem] = []
     for element, branches in bindings.decisions.items():
+        place = bindings.place_of("decisions", element) or home
         decisions = names.find(element)
         if not decisions:
             fact = f"the process decides nothing at '{element}'"
             problems.append(Problem(Severity.ERROR, place, fact, hint=nearest_hint(element, names.spellings())))
             continue
         for branch, text in branches.items():
+            place = bindings.place_of("decisions", element, branch) or home
             found = [
                 (decision.point, index)
                 for decision in decisions
@@ -66,10 +67,10 @@ def read_loops(
     bindings: Bindings, names: NodeNames, graph: ControlFlow, structure: Structure, home: Place
 ) -> WrittenLoops:
     """Find the nodes to which the sidecar's ``loops`` give limits of their own."""
-    place = bindings.place or home
     repetitions: dict[int, int] = {}
     problems: list[Problem] = []
     for element, count in bindings.loops.items():
+        place = bindings.place_of("loops", element) or home
         nodes = names.find(element)
         if not nodes:
             fact = f"the process has no element '{element}' to repeat"

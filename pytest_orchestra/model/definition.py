@@ -362,6 +362,11 @@ class Bindings(Definition):
     poll_interval_ms: int = Field(default=100, gt=0)
     """The default for steps."""
     place: SkipJsonSchema[Place | None] = Field(default=None, exclude=True, repr=False)
+    places: SkipJsonSchema[dict[tuple[str, ...], Place]] = Field(default_factory=dict, exclude=True, repr=False)
+
+    def place_of(self, *path: str) -> Place | None:
+        """Give where a key is written, ``place_of("decisions", gateway, branch)``, else the place of the sidecar."""
+        return self.places.get(path, self.place)
 
     @field_validator("mode")
     @classmethod

@@ -58,6 +58,7 @@ def _with_places(bindings: Bindings, source: Source) -> Bindings:
     return bindings.model_copy(
         update={
             "place": source.place(),
+            "places": {path: source.place(path, of_key=True) for path in _key_paths(bindings)},
             "bindings": {
                 element: [
                     step.model_copy(update={"place": source.place(path)})
@@ -71,6 +72,16 @@ def _with_places(bindings: Bindings, source: Source) -> Bindings:
             ],
         }
     )
+
+
+def _key_paths(bindings: Bindings) -> Iterator[tuple[str, ...]]:
+    """Give the paths of the keys that name something elsewhere: elements, branches, services."""
+    for field in ("bindings", "decisions", "loops", "specs"):
+        for key in getattr(bindings, field):
+            yield field, key
+    for element, branches in bindings.decisions.items():
+        for branch in branches:
+            yield "decisions", element, branch
 
 
 def _step_paths(source: Source, element: str) -> list[KeyPath]:

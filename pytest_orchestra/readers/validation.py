@@ -22,8 +22,6 @@ __all__ = ["find_field", "nearest", "reserved_fields", "validation_problems"]
 _NESTED: Final[dict[type[BaseModel], tuple[str, ...]]] = {StepDefinition: ("action", "expectations", "meta")}
 """Mappings in which a model's fields may stand as well; they may stand in each other."""
 
-_SET_BY_READERS: Final = "place"
-
 _SIMPLE: Final = {
     "string_type": "a text",
     "int_type": "a whole number",
@@ -88,12 +86,13 @@ def find_field(value: Any, model: type[BaseModel], name: str) -> KeyPath | None:
 
 
 def reserved_fields(source: Source, model: type[BaseModel], paths: Iterable[KeyPath]) -> tuple[Problem, ...]:
-    """Tell where a file writes the field ``place`` of a model, which only readers set."""
+    """Tell where a file writes a field of a model that only readers set, ``place`` for one."""
     problems = []
     for path in paths:
-        found = find_field(_value_at(source.value, path), model, _SET_BY_READERS)
-        if found is not None:
-            problems.append(_unknown_field(source, model, (*path, *found)))
+        for name in _set_by_readers(model):
+            found = find_field(_value_at(source.value, path), model, name)
+            if found is not None:
+                problems.append(_unknown_field(source, model, (*path, *found)))
     return tuple(problems)
 
 
@@ -180,7 +179,7 @@ def _problem(source: Source, findings: Sequence[_Finding]) -> Problem:
     finding = findings[0]
     walk = finding.walk
     place = source.place(walk.path, of_key=walk.of_key)
-    if finding.type == "extra_forbidden" or (walk.field == _SET_BY_READERS and finding.type == "dataclass_type"):
+    if finding.type == "extra_forbidden" or walk.field in _set_by_readers(walk.model):
         return _unknown_field(source, walk.model, walk.path)
     if finding.type == "missing":
         return Problem(Severity.ERROR, source.place(walk.model_path), f"missing field '{walk.field}'")
@@ -201,10 +200,14 @@ def _unknown_field(source: Source, model: type[BaseModel] | None, path: KeyPath)
     return Problem(Severity.ERROR, source.place(path, of_key=True), f"unknown field '{path[-1]}'", hint)
 
 
+def _set_by_readers(model: type[BaseModel] | None) -> list[str]:
+    return [] if model is None else [name for name, field in model.model_fields.items() if field.exclude]
+
+
 def _known_fields(model: type[BaseModel] | None) -> list[str]:
     if model is None:
         return []
-    names = [field.alias or name for name, field in model.model_fields.items() if name != _SET_BY_READERS]
+    names = [field.alias or name for name, field in model.model_fields.items() if not field.exclude]
     return [*names, *_NESTED.get(model, ())]
 
 

@@ -147,7 +147,7 @@ class DefinitionLoader:
         if not path.is_file():
             raise DefinitionError(
                 f"the specification of service '{service}' is missing: no file '{path.name}'",
-                place=bindings.place if bindings else None,
+                place=bindings.place_of("specs", service) if bindings else None,
                 hint=f"put it at '{path.parent.name}/{path.name}', or mend 'specs'",
             )
         protocol_id = _protocol_of(service, bindings)
@@ -156,7 +156,7 @@ class DefinitionLoader:
         if spec is None:
             raise DefinitionError(
                 f"protocol '{protocol_id}' of service '{service}' reads no specifications",
-                place=bindings.place if bindings else None,
+                place=bindings.place_of("specs", service) if bindings else None,
                 hint=f"protocols that are known: {', '.join(sorted(self._protocols))}",
             )
         self._specs[path, service] = spec

@@ -38,7 +38,7 @@ def _missing(words: Any, text: str) -> list[str]:
 
 
 def _fields(model: type[Definition]) -> list[str]:
-    return [field.alias or name for name, field in model.model_fields.items() if name != "place"]
+    return [field.alias or name for name, field in model.model_fields.items() if not field.exclude]
 
 
 def _models(module: Any) -> list[type[Definition]]:

@@ -16,7 +16,8 @@ from pytest_orchestra.model.process import EventKind
 PROCESSES = (
     process_of(
         "start > and1; and1 > a > xor; xor -again> a; xor -on [amount > 5]> and2; and1 > sub > and2; and2 > or1;"
-        "or1 -x> b > or2; or1 -y [vip]> c > or2; or1 -z> d > or2; or2 > end; border > e > end; i > xori; xori > j; xori > k",
+        "or1 -x> b > or2; or1 -y [vip]> c > or2; or1 -z> d > or2; or2 > end; border > e > end;"
+        "i > xori; xori > j; xori > k",
         sub={"name": "Inside"},
         border={"attached_to": "sub", "events": events(EventKind.TIMER)},
         i={"scope": "sub"},

@@ -62,10 +62,8 @@ def process_of(text: str, *, name: str = "Order", **details: dict[str, Any]) -> 
                 break
             source, label, condition = node, arrow["label"] or "", arrow["condition"]
             position = arrow.end()
-    missing = set(details) - set(nodes)
-    for node in details:
-        if node in missing:
-            nodes[node] = _node(node, details[node])
+    for node, fields in details.items():
+        nodes.setdefault(node, _node(node, fields))
     return Process("order", name, hash="0" * 64, nodes=tuple(nodes.values()), flows=tuple(flows))
 
 

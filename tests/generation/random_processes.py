@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from pytest_orchestra.model.process import FlowNode, NodeKind, Process, SequenceFlow
+from pytest_orchestra.model.process import Condition, FlowNode, NodeKind, Process, SequenceFlow
 
-__all__ = ["block_processes", "wild_processes"]
+__all__ = ["block_processes", "decided_processes", "wild_processes"]
 
 
 class _Drawing:
@@ -25,7 +25,7 @@ class _Drawing:
 
 @st.composite
 def block_processes(draw: st.DrawFn, max_blocks: int = 14) -> Process:
-    """Well-formed blocks: sequences, exclusive, parallel and inclusive ones, loops, sub-processes, one inside another."""
+    """Well-formed blocks: sequences, exclusive, parallel and inclusive ones, loops, sub-processes, one in another."""
     drawing = _Drawing()
     budget = [draw(st.integers(1, max_blocks))]
 
@@ -85,3 +85,29 @@ def wild_processes(draw: st.DrawFn, kinds: tuple[NodeKind, ...], *, cyclic: bool
             lowest = 1 if cyclic and draw(st.integers(0, 4)) == 0 else source + 1
             drawing.flow(f"n{source}", f"n{draw(st.integers(lowest, count - 1))}")
     return Process("p", "P", nodes=tuple(drawing.nodes), flows=tuple(drawing.flows))
+
+
+@st.composite
+def decided_processes(draw: st.DrawFn, max_nodes: int = 8) -> Process:
+    """Exclusive gateways without cycles, whose conditions compare ``a``, ``b`` or ``c``; the last flow is the default.
+
+    The start event decides nothing: of its flows only one is kept.
+    """
+    count = draw(st.integers(2, max_nodes))
+    nodes: list[FlowNode] = []
+    flows: list[SequenceFlow] = []
+    for source in range(count):
+        targets = draw(st.lists(st.integers(source + 1, count), min_size=1, max_size=3))
+        for target in targets[:-1]:
+            text = (
+                f"{draw(st.sampled_from('abc'))} {draw(st.sampled_from(['==', '>', '<=']))} {draw(st.integers(0, 2))}"
+            )
+            flows.append(SequenceFlow(f"f{len(flows)}", f"n{source}", f"n{target}", condition=Condition(text)))
+        default = f"f{len(flows)}"
+        flows.append(SequenceFlow(default, f"n{source}", f"n{targets[-1]}"))
+        kind = NodeKind.EXCLUSIVE_GATEWAY if source else NodeKind.START_EVENT
+        nodes.append(FlowNode(f"n{source}", kind, default_flow=default if len(targets) > 1 else None))
+    nodes.append(FlowNode(f"n{count}", NodeKind.END_EVENT))
+    if nodes[0].default_flow is not None:
+        flows = [flow for flow in flows if flow.source != "n0" or flow.id == nodes[0].default_flow]
+    return Process("p", "P", nodes=tuple(nodes), flows=tuple(flows))

@@ -55,7 +55,11 @@ class _Replay:
         process = self._process
         if state.nodes < len(self._nodes):
             join = self._nodes[state.nodes]
-            if self._is_join(join, NodeKind.INCLUSIVE_GATEWAY) and self._at(state, join) and not self._awaited(state, join):
+            if (
+                self._is_join(join, NodeKind.INCLUSIVE_GATEWAY)
+                and self._at(state, join)
+                and not self._awaited(state, join)
+            ):
                 yield from self.fire(state._replace(parked=_without(state.parked, *set(self._at(state, join)))), join)
         if state.flows == len(self._flows) or self._flows[state.flows] not in state.due:
             return
@@ -73,7 +77,7 @@ class _Replay:
             yield moved
 
     def fire(self, state: _State, node: str) -> Iterator[_State]:
-        """Give the states after a node fired, if it is its turn: one for each set of flows that it may send tokens to."""
+        """Give the states after a node fired, if it is its turn: one for each set of flows that may get tokens."""
         if state.nodes == len(self._nodes) or self._nodes[state.nodes] != node:
             return
         state = state._replace(nodes=state.nodes + 1)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from process_text import process_of
+from random_processes import decided_processes
 from suites import fitting, messages, paths, plan
 
 from pytest_orchestra.generation.limits import MAX_DATA_CLASSES
@@ -224,3 +227,32 @@ def test_every_decision_is_consistent_with_the_data_set(amount: int) -> None:
     assert {scenario.conditions[0] for scenario in fit} == {
         "${amount > 1000}" if amount > 1_000 else "${amount <= 1000}"
     }
+
+
+def taken_by(process: Process, data: dict[str, int]) -> tuple[str, ...]:
+    """Give the flows that a process of exclusive gateways takes for the data."""
+    node, flows = process.nodes[0].id, []
+    while process.outgoing[node]:
+        outgoing = process.outgoing[node]
+        holding = (flow for flow in outgoing if flow.condition and eval(flow.condition.text, {}, data))
+        flow = next(holding, outgoing[-1])
+        flows.append(flow.id)
+        node = flow.target
+    return tuple(flows)
+
+
+@given(
+    decided_processes(),
+    st.lists(st.fixed_dictionaries({name: st.integers(0, 3) for name in "abc"}), min_size=1, max_size=6),
+)
+def test_data_fits_the_path_that_it_leads_along_and_no_other(process: Process, values: list[dict[str, int]]) -> None:
+    """With all conditions known: what data reaches has a scenario with data, and data is where it leads."""
+    data = [TestDataSet(f"d{number}", dict(value)) for number, value in enumerate(values)]
+    suite = plan(process, None, data)
+    led = {data_set.name: taken_by(process, value) for data_set, value in zip(data, values, strict=True)}
+    for scenario in suite.scenarios:
+        assert set(scenario.data_sets) == {name for name, flows in led.items() if flows == scenario.flows}
+    reached = {flow for flows in led.values() for flow in flows}
+    assert reached == {flow for scenario in suite.scenarios if scenario.data_sets for flow in scenario.flows}
+    warned = {key for key, names in fitting(suite).items() if not names}
+    assert len(problems(suite)) == len(warned)

@@ -21,7 +21,7 @@ PURE = frozenset(
     {
         *("__future__", "collections", "dataclasses", "enum", "functools", "itertools", "typing"),
         *("difflib", "hashlib", "heapq", "json", "operator", "re", "unicodedata"),
-        *("pytest_orchestra.generation", "pytest_orchestra.model"),
+        *("pytest_orchestra.generation", "pytest_orchestra.model", "pytest_orchestra.problem"),
     }
 )
 """All that generation may import: nothing that reads files, knows the time, draws lots or speaks to anyone."""

@@ -92,6 +92,10 @@ def test_plan_as_text_reads_as_people_speak() -> None:
     """Names instead of ids, what only a scenario serves, coverage with reasons, problems with hints."""
     suite = plan(delivery(), None, [TestDataSet("quick", {"fast": True})], criteria=ALL)
     text = plan_text(suite, delivery())
+    only_by_mail = (
+        "node Send by mail, edge How fast? > Send by mail (standard), edge Send by mail > end, "
+        "decision How fast? -> standard"
+    )
     assert text.splitlines() == [
         "Delivery: 2 scenarios for node, edge, decision coverage",
         "",
@@ -108,8 +112,7 @@ def test_plan_as_text_reads_as_people_speak() -> None:
         "  decides    How fast? -> standard",
         "  path       5 nodes, 0 steps",
         "  requires   not (data.fast)",
-        "  only here  node Send by mail, edge How fast? > Send by mail (standard), edge Send by mail > end, "
-        "decision How fast? -> standard",
+        f"  only here  {only_by_mail}",
         "",
         "coverage",
         "  node       6 of 7 (85 %)",

@@ -144,12 +144,11 @@ def test_unbound_activity_is_an_error_of_each_scenario_that_comes_by() -> None:
         b={"kind": NodeKind.CALL_ACTIVITY},
     )
     suite = plan(process, bound(start=call()))
+    hint = "hint: bind steps to '{}', or an empty list if nothing is to be done there"
     assert {scenario.key: [str(problem) for problem in scenario.problems] for scenario in suite.scenarios} == {
         "long": [
-            "order.bpmn:9: task 'Ship goods' is bound to no step\n"
-            "hint: bind steps to 'Ship goods', or an empty list if nothing is to be done there",
-            "order: call activity 'b' is bound to no step\n"
-            "hint: bind steps to 'b', or an empty list if nothing is to be done there",
+            f"order.bpmn:9: task 'Ship goods' is bound to no step\n{hint.format('Ship goods')}",
+            f"order: call activity 'b' is bound to no step\n{hint.format('b')}",
         ],
         "short": [],
     }
@@ -183,15 +182,16 @@ def test_unknown_element_is_an_error_with_the_nearest_name() -> None:
     bindings = Bindings.model_validate({"bindings": {"Plce order": call(), "a": [], "b": []}})
     bindings = bindings.model_copy(update={"place": Place("order.orchestra.yaml")})
     suite = plan(linear(), bindings)
-    assert [str(problem) for problem in suite.problems] == [
+    [problem] = suite.problems
+    assert str(problem) == (
         "order.orchestra.yaml: the process has no element 'Plce order' to bind steps to\n"
         "hint: did you mean 'Place order'?"
-    ]
+    )
 
 
-def test_place_of_a_step_is_the_place_of_its_unknown_element() -> None:
-    """The line of the binding's first step is nearer than the file."""
-    step = bound(x=call()).bindings["x"][0].model_copy(update={"place": Place("order.orchestra.yaml", 4, 3)})
-    suite = plan(linear(), Bindings(bindings={"zzz": [step], "a": [], "b": []}))
+def test_unknown_element_of_bindings_is_told_where_it_is_written() -> None:
+    """The line of the element's key is nearer than the file."""
+    places = {("bindings", "zzz"): Place("order.orchestra.yaml", 4, 3)}
+    suite = plan(linear(), Bindings(bindings={"zzz": [], "a": [], "b": []}, places=places))
     assert str(suite.problems[0]).startswith("order.orchestra.yaml:4:3: the process has no element 'zzz'")
     assert messages(suite, Severity.ERROR) == ["the process has no element 'zzz' to bind steps to"]
