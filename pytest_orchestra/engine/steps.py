@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 from typing import cast
 
 from pytest_orchestra.data.environments import ResolvedEnvironment
-from pytest_orchestra.data.expressions import Expression, Part, compile_expression
+from pytest_orchestra.data.expressions import Part
 from pytest_orchestra.data.redaction import Redactor, mask_headers
-from pytest_orchestra.data.templates import Template, compile_template
+from pytest_orchestra.data.step_templates import StepTemplates
 from pytest_orchestra.engine.clock import Clock
 from pytest_orchestra.engine.context import ExecutionContext
 from pytest_orchestra.engine.events import Event, StepPolled
@@ -38,41 +38,6 @@ from pytest_orchestra.model.scenario import ScenarioStep
 from pytest_orchestra.model.specification import ProtocolSpec
 
 __all__ = ["StepPerformer", "blank_result", "fault_of"]
-
-
-@dataclass(frozen=True, slots=True)
-class _Prepared:
-    """The compiled templates and rules of a step definition."""
-
-    input: Template
-    headers: Template
-    parameters: Template
-    until: Expression | None
-    fail_when: Expression | None
-    exports: tuple[tuple[str, Template], ...]
-    steps_read: frozenset[str]
-
-    @classmethod
-    def of(cls, step: StepDefinition) -> _Prepared:
-        def expression(text: str | None) -> Expression | None:
-            return None if text is None else compile_expression(text, step.place)
-
-        def export(text: str) -> Template:
-            return compile_template(text if "{{" in text else f"{{{{ {text} }}}}", step.place)
-
-        sent = [compile_template(part, step.place) for part in (step.input_template, step.headers, step.parameters)]
-        until, fail_when = expression(step.until), expression(step.fail_when)
-        conditions = [condition.required_names for condition in (until, fail_when) if condition is not None]
-        paths = frozenset[str]().union(*(template.required_names for template in sent), *conditions)
-        return cls(
-            input=sent[0],
-            headers=sent[1],
-            parameters=sent[2],
-            until=until,
-            fail_when=fail_when,
-            exports=tuple((name, export(text)) for name, text in step.export_as.items()),
-            steps_read=frozenset(path.split(".")[1] for path in paths if path.startswith(("step.", "steps."))),
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +83,7 @@ class StepPerformer:
         self._redactor = Redactor(environment.secrets.values())
         self._clock = clock
         self._emit = emit
-        self._prepared: dict[int, tuple[StepDefinition, _Prepared]] = {}
+        self._templates: dict[int, tuple[StepDefinition, StepTemplates]] = {}
 
     def protocol(self, step: StepDefinition) -> ProtocolPlugin:
         """Give the protocol of the step's channel. Raises ``StepError`` where there is none."""
@@ -134,7 +99,7 @@ class StepPerformer:
     def steps_read(self, step: StepDefinition) -> frozenset[str]:
         """Give the aliases of the steps whose results this one reads. A template that is broken reads nothing."""
         try:
-            return self._prepare(step).steps_read
+            return self._templates_of(step).steps_read
         except OrchestraError:  # performing the step will say so, with its place
             return frozenset()
 
@@ -145,9 +110,9 @@ class StepPerformer:
         """
         started = self._clock.now()
         try:
-            prepared = self._prepare(step.definition)
-            outcome = await self._carry_out(step, prepared, context)
-            exported = self._export(prepared, outcome, context)
+            templates = self._templates_of(step.definition)
+            outcome = await self._carry_out(step, templates, context)
+            exported = self._export(templates, outcome, context)
             fault = None
         except OrchestraError as error:
             outcome, exported, fault = _Outcome(), {}, fault_of(error)
@@ -176,27 +141,29 @@ class StepPerformer:
             ),
         )
 
-    def _prepare(self, step: StepDefinition) -> _Prepared:
-        known = self._prepared.get(id(step))
+    def _templates_of(self, step: StepDefinition) -> StepTemplates:
+        known = self._templates.get(id(step))
         if known is None:  # the definition is kept beside its templates, so that its id stays its own
-            known = self._prepared[id(step)] = (step, _Prepared.of(step))
+            known = self._templates[id(step)] = (step, StepTemplates.of(step))
         return known[1]
 
-    async def _carry_out(self, step: ScenarioStep, prepared: _Prepared, context: ExecutionContext) -> _Outcome:
+    async def _carry_out(self, step: ScenarioStep, templates: StepTemplates, context: ExecutionContext) -> _Outcome:
         policy = WaitPolicy.of(step.definition, self._bindings)
-        call = self._call(step, prepared, context, policy.timeout_s)
+        call = self._call(step, templates, context, policy.timeout_s)
         if step.kind is StepKind.ASSERTION:
-            return await self._assert(step, prepared, call, context, policy)
+            return await self._assert(step, templates, call, context, policy)
         return await self._act(step, call, context)
 
-    def _call(self, step: ScenarioStep, prepared: _Prepared, context: ExecutionContext, timeout_s: float) -> StepCall:
+    def _call(
+        self, step: ScenarioStep, templates: StepTemplates, context: ExecutionContext, timeout_s: float
+    ) -> StepCall:
         names = context.names()
-        rendered = cast("dict[str, JsonValue]", dict(cast("JsonObject", prepared.input.render(names))))
+        rendered = cast("dict[str, JsonValue]", dict(cast("JsonObject", templates.input.render(names))))
         if step.definition.channel_type is ChannelType.HTTP_REST:
             own = cast("JsonObject", rendered.get("headers") or {})
-            more = cast("JsonObject", prepared.headers.render(names))
+            more = cast("JsonObject", templates.headers.render(names))
             rendered["headers"] = {self._bindings.correlation_header: context.correlation_id, **more, **own}
-        parameters = cast("JsonObject", prepared.parameters.render(names))
+        parameters = cast("JsonObject", templates.parameters.render(names))
         return StepCall(
             step=step.definition,
             alias=step.alias,
@@ -231,7 +198,7 @@ class StepPerformer:
     async def _assert(
         self,
         step: ScenarioStep,
-        prepared: _Prepared,
+        templates: StepTemplates,
         call: StepCall,
         context: ExecutionContext,
         policy: WaitPolicy,
@@ -255,7 +222,7 @@ class StepPerformer:
                 last.exchange, last.violations = broken.exchange, (broken.violation,)
                 return Look(is_final=False)
             last.reply, last.exchange, last.held_at = reply, reply.exchange, None
-            found = self._find(step, prepared, call, reply, context, last)
+            found = self._find(step, templates, call, reply, context, last)
             history.add(found.observed, self._clock.now())
             if not found.is_final:
                 self._emit(
@@ -281,7 +248,7 @@ class StepPerformer:
     def _find(
         self,
         step: ScenarioStep,
-        prepared: _Prepared,
+        templates: StepTemplates,
         call: StepCall,
         reply: Reply,
         context: ExecutionContext,
@@ -290,23 +257,23 @@ class StepPerformer:
         """Judge one poll: over by success, over by a terminal bad state, or not over."""
         names = context.names_with(reply.response)
         definition = step.definition
-        if prepared.fail_when is not None and check_rule(prepared.fail_when, names).holds:
-            parts = prepared.fail_when.explain(names)
+        if templates.fail_when is not None and check_rule(templates.fail_when, names).holds:
+            parts = templates.fail_when.explain(names)
             last.violations = (_gave_up(definition, parts),)
             return Look(is_final=True, observed=observed_value(parts))
         unexpected = judge_status(reply.status_code, definition)
         if unexpected:
             last.violations = unexpected
             return Look(is_final=False, observed={"status": reply.status_code})
-        if prepared.until is None:
+        if templates.until is None:
             return self._find_by_rules(step, call, reply, names, last)
-        finding = check_rule(prepared.until, names)
+        finding = check_rule(templates.until, names)
         if not finding.holds:
             last.violations, last.parts = (), finding.parts
             return Look(is_final=False, observed=observed_value(finding.parts))
         last.held_at = self._clock.now()
         last.violations = self._judge(step, call, reply, context)
-        return Look(is_final=True, observed=observed_value(prepared.until.explain(names)))
+        return Look(is_final=True, observed=observed_value(templates.until.explain(names)))
 
     def _find_by_rules(
         self, step: ScenarioStep, call: StepCall, reply: Reply, names: Mapping[str, object], last: _LastLook
@@ -339,11 +306,11 @@ class StepPerformer:
             details["because"] = "; ".join(violation.message for violation in last.violations)
         return Violation(kind, "until", f"'{condition}' did not hold within {waited_ms} ms, looked {looked}", details)
 
-    def _export(self, prepared: _Prepared, outcome: _Outcome, context: ExecutionContext) -> dict[str, JsonValue]:
-        if outcome.reply is None or outcome.violations or not prepared.exports:
+    def _export(self, templates: StepTemplates, outcome: _Outcome, context: ExecutionContext) -> dict[str, JsonValue]:
+        if outcome.reply is None or outcome.violations or not templates.exports:
             return {}
         names = context.names_with(outcome.reply.response)
-        return {name: template.render(names) for name, template in prepared.exports}
+        return {name: template.render(names) for name, template in templates.exports}
 
     def _settling_time(self, step: ScenarioStep, outcome: _Outcome, context: ExecutionContext) -> float | None:
         cause = step.definition.caused_by or context.last_action

@@ -20,6 +20,7 @@ from pytest_orchestra.problem import Place, Problem, Severity
 from pytest_orchestra.readers.bpmn import read_process_file
 from pytest_orchestra.readers.data_files import read_data_sets
 from pytest_orchestra.readers.sidecar import read_sidecar, sidecar_path
+from pytest_orchestra.session.references import check_scenario, check_syntax
 
 __all__ = ["DATA_SUFFIXES", "PROCESS_SUFFIXES", "DefinitionLoader", "Definitions", "is_process_file"]
 
@@ -106,6 +107,7 @@ class DefinitionLoader:
         )
         for suite in suites:
             reading.problems.extend(suite.problems)
+        suites = tuple(_with_references(suite, reading) for suite in suites)
         definitions = Definitions(
             file,
             document,
@@ -194,7 +196,7 @@ class DefinitionLoader:
     def _check(self, step: StepDefinition, reading: _Reading) -> Iterable[Problem]:
         protocol = self._by_channel.get(step.channel_type)
         if protocol is not None:
-            return protocol.check(step, reading.specs)
+            return [*protocol.check(step, reading.specs), *check_syntax(step)]
         place = step.place or Place("")
         served = ", ".join(sorted(self._by_channel))
         message = f"no protocol serves channel '{step.channel_type}'"
@@ -251,6 +253,27 @@ def _with_faults(suite: ScenarioSuite, faults: Mapping[int, tuple[Problem, ...]]
                         *(problem for step in scenario.steps for problem in faults.get(id(step.definition), ())),
                     ]
                 )
+            ),
+        )
+        for scenario in suite.scenarios
+    )
+    return replace(suite, scenarios=scenarios)
+
+
+def _with_references(suite: ScenarioSuite, reading: _Reading) -> ScenarioSuite:
+    """Give the suite with what its steps read and nobody gives, each scenario with its own."""
+    if reading.bindings is None:
+        return suite
+    data_sets = {data_set.name: data_set for data_set in reading.data_sets}
+    is_alone = not any("::" in need.scenario for scenario in suite.scenarios for need in scenario.depends_on)
+    steps = [step.definition for scenario in suite.scenarios for step in scenario.steps]
+    exported = sorted({name for step in steps for name in step.export_as}) if is_alone else None
+    scenarios = tuple(
+        replace(
+            scenario,
+            problems=(
+                *scenario.problems,
+                *check_scenario(scenario, data_sets, exported, reading.bindings.fixtures),
             ),
         )
         for scenario in suite.scenarios

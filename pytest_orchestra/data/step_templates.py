@@ -1,0 +1,64 @@
+"""The templates and rules of one step definition, compiled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pytest_orchestra.data.expressions import Expression, compile_expression
+from pytest_orchestra.data.templates import Template, compile_template
+from pytest_orchestra.model.definition import Rule, StepDefinition
+
+__all__ = ["StepTemplates"]
+
+
+@dataclass(frozen=True, slots=True)
+class StepTemplates:
+    """What a step sends (``input``, ``headers``, ``parameters``), waits for, demands and exports."""
+
+    input: Template
+    headers: Template
+    parameters: Template
+    until: Expression | None
+    fail_when: Expression | None
+    rules: tuple[tuple[Rule, Expression], ...]
+    exports: tuple[tuple[str, Template], ...]
+
+    @classmethod
+    def of(cls, step: StepDefinition) -> StepTemplates:
+        """Compile them. Raises ``TemplateSyntaxError``."""
+        place = step.place
+
+        def condition(text: str | None) -> Expression | None:
+            return None if text is None else compile_expression(text, place)
+
+        def export(text: str) -> Template:
+            return compile_template(text if "{{" in text else f"{{{{ {text} }}}}", place)
+
+        return cls(
+            input=compile_template(step.input_template, place),
+            headers=compile_template(step.headers, place),
+            parameters=compile_template(step.parameters, place),
+            until=condition(step.until),
+            fail_when=condition(step.fail_when),
+            rules=tuple((rule, compile_expression(rule.rule, place)) for rule in step.business_rules),
+            exports=tuple((name, export(text)) for name, text in step.export_as.items()),
+        )
+
+    @property
+    def names_before_reply(self) -> frozenset[str]:
+        """The dotted paths without which the step cannot be carried out, whatever the reply."""
+        conditions = [condition.required_names for condition in (self.until, self.fail_when) if condition is not None]
+        sent = [template.required_names for template in (self.input, self.headers, self.parameters)]
+        return frozenset[str]().union(*sent, *conditions)
+
+    @property
+    def names(self) -> frozenset[str]:
+        """All dotted paths that must be there, those of rules and exports included."""
+        judged = [expression.required_names for _, expression in self.rules]
+        exported = [template.required_names for _, template in self.exports]
+        return self.names_before_reply.union(*judged, *exported)
+
+    @property
+    def steps_read(self) -> frozenset[str]:
+        """The aliases of the steps without whose results the step cannot be carried out."""
+        return frozenset(path.split(".")[1] for path in self.names_before_reply if path.startswith(("step.", "steps.")))
