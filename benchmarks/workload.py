@@ -15,7 +15,9 @@ SPEC = {
     "openapi": "3.1.0",
     "info": {"title": "orders", "version": "1"},
     "paths": {
-        "/customers": {"post": {"operationId": "createCustomer", "responses": {"201": {"$ref": "#/components/responses/R"}}}},
+        "/customers": {
+            "post": {"operationId": "createCustomer", "responses": {"201": {"$ref": "#/components/responses/R"}}}
+        },
         "/orders": {"post": {"operationId": "placeOrder", "responses": {"202": {"$ref": "#/components/responses/R"}}}},
         "/orders/{id}": {
             "parameters": [{"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}],
@@ -32,7 +34,10 @@ SPEC = {
     },
     "components": {
         "responses": {
-            "R": {"description": "ok", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Thing"}}}}
+            "R": {
+                "description": "ok",
+                "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Thing"}}},
+            }
         },
         "schemas": {
             "Thing": {
@@ -48,7 +53,8 @@ PROCESS = """<?xml version="1.0" encoding="UTF-8"?>
 <definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" targetNamespace="urn:benchmark" id="d">
   <process id="order" isExecutable="false">
     <startEvent id="start"/>
-    <task id="customer"/><task id="place"/><task id="shipped"/><task id="invoice"/><task id="cancel"/><task id="cancelled"/>
+    <task id="customer"/><task id="place"/><task id="shipped"/>
+    <task id="invoice"/><task id="cancel"/><task id="cancelled"/>
     <endEvent id="end"/>
     {flows}
   </process>
@@ -68,13 +74,19 @@ pollIntervalMs: 50
 timeoutMs: 20000
 bindings:
   customer: {alias: customer, endpointRef: orders.createCustomer, inputTemplate: {body: {name: "{{data.customer}}"}}}
-  place: {alias: place, endpointRef: orders.placeOrder, inputTemplate: {body: {customer: "{{step.customer.response.body.id}}"}}}
+  place:
+    alias: place
+    endpointRef: orders.placeOrder
+    inputTemplate: {body: {customer: "{{step.customer.response.body.id}}"}}
   shipped:
     endpointRef: orders.getOrder
     inputTemplate: {path: {id: "{{step.place.response.body.id}}"}}
     until: response.body.status == 'SHIPPED'
   invoice: {endpointRef: orders.getInvoice, inputTemplate: {path: {id: "{{step.place.response.body.id}}"}}}
-  cancel: {alias: cancel, endpointRef: orders.cancelOrder, inputTemplate: {path: {id: "{{step.place.response.body.id}}"}}}
+  cancel:
+    alias: cancel
+    endpointRef: orders.cancelOrder
+    inputTemplate: {path: {id: "{{step.place.response.body.id}}"}}
   cancelled:
     endpointRef: orders.getOrder
     inputTemplate: {path: {id: "{{step.place.response.body.id}}"}}

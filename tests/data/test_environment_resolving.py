@@ -212,5 +212,7 @@ def test_variables_that_are_credentials_by_name_count_as_secrets():
             "orders": {"baseUrl": "{{env.BASE}}", "headers": {"X": "{{env.API_TOKEN}} {{env.OPTIONAL_SECRET|d('')}}"}}
         }
     )
-    resolved = resolve_environment(written, {"BASE": "http://x", "API_TOKEN": "token-of-orders", "UNUSED_PASSWORD": "p"})
+    resolved = resolve_environment(
+        written, {"BASE": "http://x", "API_TOKEN": "token-of-orders", "UNUSED_PASSWORD": "p"}
+    )
     assert resolved.secrets == {"env:API_TOKEN": Secret("token-of-orders")}

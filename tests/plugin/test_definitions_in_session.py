@@ -83,7 +83,10 @@ def test_unknown_element_in_a_binding_is_told_and_the_rest_runs(project: Any) ->
     result = project.run()
     result.assert_outcomes(passed=1, errors=1)
     result.stdout.fnmatch_lines(
-        ["order.orchestra.yaml:6:3: the process has no element 'Place ordr' to bind steps to", "hint: did you mean 'Place order'?"]
+        [
+            "order.orchestra.yaml:6:3: the process has no element 'Place ordr' to bind steps to",
+            "hint: did you mean 'Place order'?",
+        ]
     )
 
 
