@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pytest_orchestra.generation.decisions import NORMAL, Branch, Decision
+from pytest_orchestra.generation.game import Run
 from pytest_orchestra.generation.graph import ControlFlow, EdgeKind
-from pytest_orchestra.generation.semantics import Run
 from pytest_orchestra.model.definition import Criterion
 from pytest_orchestra.model.process import NodeKind
 from pytest_orchestra.model.scenario import CoverageGoal

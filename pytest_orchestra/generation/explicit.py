@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 
 from pytest_orchestra.generation.decisions import Decision
 from pytest_orchestra.generation.fitting import classify
+from pytest_orchestra.generation.game import FailureKind, Game, Run
 from pytest_orchestra.generation.guidance import View
 from pytest_orchestra.generation.limits import MAX_ATTEMPTS, search_budget
 from pytest_orchestra.generation.lookup import DecisionNames, find_branches, names_of_branches
 from pytest_orchestra.generation.loops import loop_limits
 from pytest_orchestra.generation.requirements import fitting_data
-from pytest_orchestra.generation.semantics import FailureKind, Game, Run
 from pytest_orchestra.generation.walk import (
     Attempt,
     Budget,

@@ -40,11 +40,6 @@ class Table:
     requirements: Mapping[tuple[int, int], Requirement]
     everyone: int
 
-    def fitting(self, point: int, outcome: int) -> int:
-        """Give the data sets that allow an outcome."""
-        found = self.requirements.get((point, outcome))
-        return self.everyone if found is None else found.fitting
-
 
 @dataclass(frozen=True, slots=True)
 class DataClass:

@@ -110,10 +110,6 @@ class ControlFlow:
         """Give the points that a token at ``point`` may bring about next."""
         return [self.edges[edge].target for edge in (*self.out[point], *self.auto[point])]
 
-    def exit_point(self, point: int) -> int:
-        """Give the point where the outgoing flows of the node at ``point`` begin."""
-        return self.exit_of.get(point, point)
-
     def kind(self, point: int) -> NodeKind | None:
         """Give the kind of the node at the point; None at entries and exits."""
         found = self.points[point]

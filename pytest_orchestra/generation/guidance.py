@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property
 
-from pytest_orchestra.generation.semantics import Game
+from pytest_orchestra.generation.game import Game
 
 __all__ = ["INFINITE", "Gains", "Side", "View"]
 

@@ -8,8 +8,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from pytest_orchestra.generation.decisions import NORMAL, Decision
+from pytest_orchestra.generation.game import Choice
 from pytest_orchestra.generation.limits import MAX_KEY_LENGTH
-from pytest_orchestra.generation.semantics import Choice
 from pytest_orchestra.generation.wording import slug
 
 __all__ = ["MAIN", "ScenarioName", "name_scenarios"]

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator
 
 from pytest_orchestra.generation.criteria import Goals, Spot
 from pytest_orchestra.generation.decisions import Decision
+from pytest_orchestra.generation.game import Failure, FailureKind, Game, Run
 from pytest_orchestra.generation.graph import EdgeKind
 from pytest_orchestra.generation.guidance import INFINITE, View
 from pytest_orchestra.generation.search import Cover
-from pytest_orchestra.generation.semantics import Failure, FailureKind, Game, Run
 from pytest_orchestra.generation.wording import describe, quoted
 from pytest_orchestra.model.process import FlowNode, NodeKind
 from pytest_orchestra.model.scenario import CoverageGoal

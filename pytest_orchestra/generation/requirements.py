@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pytest_orchestra.generation.fitting import Requirement
-from pytest_orchestra.generation.semantics import Game, Run
+from pytest_orchestra.generation.game import Game, Run
 
 __all__ = ["fitting_data", "requirements_of"]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pytest_orchestra.generation.criteria import Goals
+from pytest_orchestra.generation.game import Choice, Game, Run
 from pytest_orchestra.generation.requirements import fitting_data, requirements_of
-from pytest_orchestra.generation.semantics import Choice, Game, Run
 from pytest_orchestra.generation.steps import BoundSteps, list_steps
 from pytest_orchestra.generation.suite_data import SuiteData
 from pytest_orchestra.generation.wording import quoted
@@ -69,50 +69,40 @@ class ScenarioWriter:
         problems: tuple[Problem, ...],
         definition: ScenarioDefinition | None,
     ) -> TestScenario:
-        graph, bindings = self.game.graph, self.bindings
-        place = (definition.place if definition else None) or self.home
+        graph = self.game.graph
         own = definition or ScenarioDefinition(key=key)
-        tags = tuple(dict.fromkeys((*bindings.tags, *own.tags)))
+        blank = TestScenario(
+            key=key,
+            name=name,
+            data_sets=self.data.names(fitting),
+            tags=tuple(dict.fromkeys((*self.bindings.tags, *own.tags))),
+            depends_on=tuple(own.depends_on),
+            status=own.status,
+            active=own.active,
+            mode=self.bindings.mode,
+            version=_digest("", "", ""),
+            line=(own.place or self.home).line,
+            problems=problems,
+        )
         if run is None:
-            return TestScenario(
-                key,
-                name,
-                data_sets=self.data.names(fitting),
-                tags=tags,
-                depends_on=tuple(own.depends_on),
-                status=own.status,
-                active=own.active,
-                mode=bindings.mode,
-                version=_digest("", "", ""),
-                line=place.line,
-                problems=problems,
-            )
+            return blank
         steps = list_steps(graph, run, self.bound)
         nodes = tuple(node.id for occurrence in run.occurrences if (node := graph.points[occurrence.point].node))
         decisions = self._decisions(run.choices)
-        return TestScenario(
-            key=key,
-            name=name,
+        texts = (text for requirement in requirements_of(self.game, run) for text in requirement.texts)
+        return replace(
+            blank,
             steps=steps,
             nodes=nodes,
             flows=tuple(flow.id for edge in run.edges if (flow := graph.edges[edge].flow)),
             decisions=decisions,
-            conditions=tuple(
-                dict.fromkeys(text for requirement in requirements_of(self.game, run) for text in requirement.texts)
-            ),
-            data_sets=self.data.names(fitting),
+            conditions=tuple(dict.fromkeys(texts)),
             serves=tuple(self.goals.goals[index] for index in sorted(self.goals.met_by(run))),
-            tags=tags,
-            depends_on=tuple(own.depends_on),
-            status=own.status,
-            active=own.active,
-            mode=bindings.mode,
             version=_digest(
                 json.dumps(nodes),
                 json.dumps([(taken.element, taken.branches) for taken in decisions]),
                 "\n".join(self._step_text(step) for step in steps),
             ),
-            line=place.line,
             problems=(*problems, *(self.unbound[node] for node in dict.fromkeys(nodes) if node in self.unbound)),
         )
 

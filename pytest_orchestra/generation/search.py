@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 
 from pytest_orchestra.generation.criteria import Goals, Spot
 from pytest_orchestra.generation.fitting import DataClass
+from pytest_orchestra.generation.game import Failure, FailureKind, Game, Run
 from pytest_orchestra.generation.guidance import INFINITE, Gains, View
 from pytest_orchestra.generation.limits import MAX_ATTEMPTS, MAX_SCENARIOS, search_budget
 from pytest_orchestra.generation.requirements import fitting_data
-from pytest_orchestra.generation.semantics import Failure, FailureKind, Game, Run
 from pytest_orchestra.generation.walk import Attempt, Budget, GainPolicy, Target, TargetPolicy, attempts
 
 __all__ = ["Cover", "Found", "find_runs"]

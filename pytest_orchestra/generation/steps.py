@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from pytest_orchestra.generation.game import Occurrence, Run
 from pytest_orchestra.generation.graph import ControlFlow
 from pytest_orchestra.generation.lookup import NodeNames
-from pytest_orchestra.generation.semantics import Occurrence, Run
 from pytest_orchestra.generation.wording import alias_of, describe, nearest_hint
 from pytest_orchestra.model.definition import ActionMode, Bindings, StepDefinition, StepKind
 from pytest_orchestra.model.process import FlowNode

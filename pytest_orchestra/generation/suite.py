@@ -10,6 +10,7 @@ from pytest_orchestra.generation.criteria import Goals, list_goals
 from pytest_orchestra.generation.decisions import find_decisions
 from pytest_orchestra.generation.explicit import Demand, find_run, read_demand
 from pytest_orchestra.generation.fitting import build_table, classify
+from pytest_orchestra.generation.game import Game, Run
 from pytest_orchestra.generation.guidance import View
 from pytest_orchestra.generation.keys import name_scenarios
 from pytest_orchestra.generation.limits import MAX_DATA_CLASSES, MAX_SCENARIOS, steps_per_run
@@ -19,7 +20,6 @@ from pytest_orchestra.generation.reasons import find_flaws, reason_of
 from pytest_orchestra.generation.requirements import fitting_data
 from pytest_orchestra.generation.scenarios import ScenarioWriter
 from pytest_orchestra.generation.search import Cover, Found, find_runs
-from pytest_orchestra.generation.semantics import Game, Run
 from pytest_orchestra.generation.steps import bind_steps, unbound_activities
 from pytest_orchestra.generation.structure import Structure
 from pytest_orchestra.generation.suite_data import SuiteData, choose_data
@@ -77,7 +77,7 @@ class _Planner:
         decisions = find_decisions(graph)
         decision_names = DecisionNames(decisions)
         self._node_names = NodeNames(process.nodes)
-        written = read_conditions(bindings, decision_names, home)
+        written = read_conditions(bindings, decision_names, data, home)
         loops = read_loops(bindings, self._node_names, graph, structure, home)
         self._demands = [read_demand(definition, decision_names, home) for definition in bindings.scenarios]
         demanded: dict[int, tuple[frozenset[int], ...]] = {}

@@ -31,6 +31,10 @@ class SuiteData:
         """Give the mask of the data sets that the scenario of that key may use."""
         return self._mask(lambda data_set: data_set.scope is not DataSetScope.SCENARIO or data_set.scenario == key)
 
+    def keys(self) -> tuple[str, ...]:
+        """Give every name under which some data set holds a value."""
+        return tuple(dict.fromkeys(key for data_set in self.sets for key in data_set.data))
+
     def names(self, mask: int) -> tuple[str, ...]:
         """Give the names of the data sets of a mask."""
         return tuple(dict.fromkeys(data_set.name for bit, data_set in enumerate(self.sets) if mask >> bit & 1))

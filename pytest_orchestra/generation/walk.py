@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from pytest_orchestra.generation.game import Failure, Run, Visit
 from pytest_orchestra.generation.guidance import INFINITE, Gains, Side, View
 from pytest_orchestra.generation.loops import Loops
-from pytest_orchestra.generation.semantics import Failure, Play, Run, Visit
+from pytest_orchestra.generation.semantics import Play
 
 __all__ = [
     "Attempt",

@@ -36,8 +36,8 @@ def alias_of(*texts: str) -> str:
     Accents are dropped; a text without any ASCII letter or digit is passed over; ``step`` if all are.
     """
     for text in texts:
-        plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
-        words = re.sub(r"[^a-z0-9]+", "_", plain.lower()).strip("_")
+        plain = unicodedata.normalize("NFKD", text.casefold()).encode("ascii", "ignore").decode()
+        words = re.sub(r"[^a-z0-9]+", "_", plain).strip("_")
         if words:
             return f"_{words}" if words[0].isdigit() else words
     return "step"

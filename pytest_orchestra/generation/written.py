@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pytest_orchestra.generation.condition_parser import parse_condition
-from pytest_orchestra.generation.conditions import Dialect, Opaque
+from pytest_orchestra.generation.conditions import Dialect, Expression, Opaque, names_in
 from pytest_orchestra.generation.graph import ControlFlow
 from pytest_orchestra.generation.lookup import DecisionNames, NodeNames, find_branch, names_of_branches
 from pytest_orchestra.generation.structure import Structure
+from pytest_orchestra.generation.suite_data import SuiteData
 from pytest_orchestra.generation.wording import describe, nearest_hint
 from pytest_orchestra.model.definition import Bindings
 from pytest_orchestra.problem import Place, Problem, Severity
@@ -33,8 +34,8 @@ class WrittenLoops:
     problems: tuple[Problem, ...]
 
 
-def read_conditions(bindings: Bindings, names: DecisionNames, home: Place) -> WrittenConditions:
-    """Find the branches to which the sidecar's ``decisions`` give conditions."""
+def read_conditions(bindings: Bindings, names: DecisionNames, data: SuiteData, home: Place) -> WrittenConditions:
+    """Find the branches to which the sidecar's ``decisions`` give conditions, and say where these cannot be told."""
     conditions: dict[tuple[int, int], str] = {}
     problems: list[Problem] = []
     for element, branches in bindings.decisions.items():
@@ -56,11 +57,24 @@ def read_conditions(bindings: Bindings, names: DecisionNames, home: Place) -> Wr
                 fact = f"no branch at '{element}' is called '{branch}'"
                 known = (name for decision in decisions for name in names_of_branches(decision))
                 problems.append(Problem(Severity.ERROR, place, fact, hint=nearest_hint(branch, known), element=element))
-            elif isinstance(parse_condition(text, Dialect.TEMPLATE), Opaque):
+                continue
+            expression = parse_condition(text, Dialect.TEMPLATE)
+            if isinstance(expression, Opaque):
                 fact = f"the condition '{text}' of '{branch}' at '{element}' cannot be evaluated before the run"
                 hint = "compare names of 'data' with values"
                 problems.append(Problem(Severity.INFO, place, fact, hint=hint, element=element))
+            for name in _absent(expression, data):
+                fact = f"the condition '{text}' of '{branch}' at '{element}' reads '{name}', which no data set has"
+                near = nearest_hint(name, data.keys())
+                problems.append(Problem(Severity.WARNING, place, fact, hint=near, element=element))
     return WrittenConditions(conditions, tuple(problems))
+
+
+def _absent(expression: Expression, data: SuiteData) -> list[str]:
+    """Give the names of ``data`` that a condition reads although no data set has them; none where there is no data."""
+    read = [str(path[1]) for path in names_in(expression) if len(path) > 1 and path[0] == "data"]
+    known = set(data.keys())
+    return [name for name in dict.fromkeys(read) if name not in known] if data.sets else []
 
 
 def read_loops(

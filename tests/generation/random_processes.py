@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from pytest_orchestra.model.process import Condition, FlowNode, NodeKind, Process, SequenceFlow
+from pytest_orchestra.model.process import (
+    Condition,
+    EventDefinition,
+    EventKind,
+    FlowNode,
+    NodeKind,
+    Process,
+    SequenceFlow,
+)
 
-__all__ = ["block_processes", "decided_processes", "wild_processes"]
+__all__ = ["arbitrary_processes", "block_processes", "decided_processes", "wild_processes"]
 
 
 class _Drawing:
@@ -110,4 +118,40 @@ def decided_processes(draw: st.DrawFn, max_nodes: int = 8) -> Process:
     nodes.append(FlowNode(f"n{count}", NodeKind.END_EVENT))
     if nodes[0].default_flow is not None:
         flows = [flow for flow in flows if flow.source != "n0" or flow.id == nodes[0].default_flow]
+    return Process("p", "P", nodes=tuple(nodes), flows=tuple(flows))
+
+
+@st.composite
+def arbitrary_processes(draw: st.DrawFn, max_nodes: int = 8) -> Process:
+    """Elements of every kind with fields at random: what no modeller draws and a broken file may still say."""
+    count = draw(st.integers(1, max_nodes))
+    names = [f"n{number}" for number in range(count)]
+    anything = st.sampled_from([*names, "nowhere", ""])
+    nodes = []
+    for name in names:
+        event = st.builds(
+            EventDefinition,
+            st.sampled_from(EventKind),
+            ref=st.sampled_from([None, "E1", "E2"]),
+        )
+        nodes.append(
+            FlowNode(
+                name,
+                draw(st.sampled_from(NodeKind)),
+                name=draw(st.sampled_from(["", "Same", name.upper()])),
+                scope=draw(st.none() | anything),
+                default_flow=draw(st.none() | st.sampled_from(["f0", "f1", "f9"])),
+                events=tuple(draw(st.lists(event, max_size=2))),
+                attached_to=draw(st.none() | anything),
+                is_interrupting=draw(st.booleans()),
+                triggered_by_event=draw(st.integers(0, 4)) == 0,
+                is_for_compensation=draw(st.integers(0, 6)) == 0,
+                instantiate=draw(st.booleans()),
+            )
+        )
+    conditions = st.sampled_from([None, Condition("a > 1"), Condition("${b}"), Condition("")])
+    flows = [
+        SequenceFlow(f"f{number}", draw(anything), draw(anything), draw(st.sampled_from(["", "yes"])), draw(conditions))
+        for number in range(draw(st.integers(0, 2 * count)))
+    ]
     return Process("p", "P", nodes=tuple(nodes), flows=tuple(flows))

@@ -198,6 +198,17 @@ def test_condition_in_the_sidecar_that_is_opaque_is_told_for_information() -> No
     ) in messages(suite, Severity.INFO)
 
 
+def test_condition_in_the_sidecar_that_reads_what_no_data_has_is_a_warning() -> None:
+    """A typo in a name of the data would make every data set fit every branch."""
+    bindings = delivery(express="data.delivry == 'express' and data.amount > 0")
+    [problem] = [p for p in plan(two_decisions(), bindings, [SMALL]).problems if p.severity is Severity.WARNING]
+    assert str(problem) == (
+        "order: the condition 'data.delivry == 'express' and data.amount > 0' of 'express' at 'Delivery?' "
+        "reads 'delivry', which no data set has\nhint: did you mean 'delivery'?"
+    )
+    assert messages(plan(two_decisions(), bindings), Severity.WARNING) == []
+
+
 def test_written_condition_takes_the_place_of_the_model_s_own() -> None:
     """The sidecar has the last word on what leads where."""
     bindings = Bindings(decisions={"Large?": {"large": "data.amount > 5", "small": "data.amount <= 5"}})

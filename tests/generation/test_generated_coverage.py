@@ -6,14 +6,18 @@ from collections import Counter
 
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from random_processes import block_processes, wild_processes
+from random_processes import arbitrary_processes, block_processes, wild_processes
 from replay import PLAIN_KINDS, RANDOM_KINDS, coverable_flows, reach, replay
 from suites import ALL, missing, plan
 
-from pytest_orchestra.model.definition import Bindings, Criterion
+from pytest_orchestra.generation.plan import plan_text, problems_of
+from pytest_orchestra.model.dataset import TestDataSet
+from pytest_orchestra.model.definition import Bindings, Criterion, ScenarioDefinition
 from pytest_orchestra.model.process import Process
 from pytest_orchestra.model.scenario import CoverageGoal, ScenarioSuite
 
+_ELEMENTS = st.sampled_from(["n0", "n1", "n2", "Same", "start", "zz"])
+_TEXTS = st.sampled_from(["yes", "n1", "n2", "f0", "normal", "all", "default", "yes, f1", "?"])
 THOROUGH = settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 
 
@@ -100,3 +104,36 @@ def test_each_criterion_has_its_own_goals(process: Process) -> None:
         assert missing(suite) == {}
         assert suite.criteria == (criterion,)
         assert {goal.criterion for scenario in suite.scenarios for goal in scenario.serves} <= {criterion}
+
+
+@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    arbitrary_processes(),
+    st.dictionaries(
+        st.sampled_from(["n0", "n1", "n2", "Same", "start", "zz"]), st.lists(_TEXTS, max_size=3), max_size=3
+    ),
+    st.lists(st.fixed_dictionaries({}, optional={"a": st.integers(0, 3), "b": st.booleans()}), max_size=3),
+    st.integers(0, 2),
+)
+def test_whatever_a_file_says_is_planned_or_explained(
+    process: Process, decisions: dict[str, list[str]], values: list[dict[str, object]], repetitions: int
+) -> None:
+    """No element, however wrong, raises; goals are covered or have a reason; problems have words."""
+    bindings = Bindings(
+        max_loop_iterations=repetitions,
+        scenarios=[ScenarioDefinition(key="mine", decisions=decisions)],
+        decisions={element: dict.fromkeys(branches, "data.a > 1") for element, branches in decisions.items()},
+        loops=dict.fromkeys(decisions, repetitions),
+        bindings={element: [] for element in decisions},
+    )
+    data = [TestDataSet(f"d{number}", dict(value)) for number, value in enumerate(values)]
+    suite = plan(process, bindings, data, criteria=ALL)
+    served = {goal for scenario in suite.scenarios for goal in scenario.serves}
+    for coverage in suite.coverage:
+        mine = {goal.element for goal in served if goal.criterion is coverage.criterion}
+        lacking = {missed.element for missed in coverage.missing}
+        assert (coverage.covered, coverage.total) == (len(mine), len(mine) + len(lacking))
+        assert not mine & lacking
+        assert all(missed.reason for missed in coverage.missing)
+    assert all(problem.message for problem in problems_of(suite))
+    assert plan_text(suite, process)

@@ -51,7 +51,7 @@ def test_thousand_nodes_are_covered_in_a_second(parallel: float, loops: float) -
     """A process ten times the largest of the corpus is planned at once."""
     suite, seconds = timed(series_parallel(1_000, parallel, loops))
     assert missing(suite) == {}
-    assert seconds < 1.5
+    assert seconds < 3
 
 
 def test_two_to_the_hundredth_paths_are_two_scenarios() -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from process_text import events, process_of
 from suites import ALL, messages, missing, paths, plan
 
 from pytest_orchestra.model.definition import Bindings, Criterion
-from pytest_orchestra.model.process import EventKind, NodeKind
+from pytest_orchestra.model.process import EventKind, NodeKind, SequenceFlow
 from pytest_orchestra.model.scenario import ScenarioSuite
 from pytest_orchestra.problem import Severity
 
@@ -447,6 +449,23 @@ def test_flow_across_the_border_of_a_sub_process_is_left_out_with_a_warning() ->
 def test_activity_without_inside_is_opaque(kind: NodeKind) -> None:
     """Call activities and collapsed sub-processes are passed like tasks."""
     assert paths(plan(process_of("start > a > end", a={"kind": kind}))) == {"main": "start a end"}
+
+
+def test_flow_out_of_a_terminating_end_is_left_out() -> None:
+    """Where every path ends, what is drawn behind is not played."""
+    suite = plan(process_of("start > endt > a", endt={"events": events(EventKind.TERMINATE)}))
+    assert paths(suite) == {"main": "start endt"}
+    assert missing(suite) == {"endt>a": "leaves end event 'endt', where every path ends"}
+
+
+def test_flow_without_an_end_is_left_out_with_a_warning() -> None:
+    """A dangling flow is named; the rest is played."""
+    process = process_of("start > end")
+    dangling = SequenceFlow("loose", "start", "gone")
+    suite = plan(replace(process, flows=(*process.flows, dangling)))
+    assert paths(suite) == {"main": "start end"}
+    assert missing(suite) == {"loose": "has no target 'gone' in the process"}
+    assert messages(suite) == ["sequence flow 'loose' has no target 'gone' in the process"]
 
 
 def test_unreachable_node_has_the_reason() -> None:
