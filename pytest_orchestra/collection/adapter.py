@@ -42,9 +42,17 @@ def _placeholder(names: tuple[str, ...]) -> Callable[..., None]:
 class ItemFixtures:
     """The fixtures of one item: which it uses, of which scope, and their values."""
 
-    def __init__(self, item: pytest.Item, names: Sequence[str], *, only_session_autouse: bool) -> None:
+    def __init__(
+        self,
+        item: pytest.Item,
+        names: Sequence[str],
+        *,
+        if_overridden: Sequence[str] = (),
+        only_session_autouse: bool,
+    ) -> None:
         self._item = cast("Any", item)
         self._names = tuple(names)
+        self._if_overridden = tuple(if_overridden)
         self._item.obj = _placeholder(self._names)
         self._only_session_autouse = only_session_autouse
         self._closure: tuple[str, ...] | None = None
@@ -53,6 +61,8 @@ class ItemFixtures:
         """Find out which fixtures the item uses, dependencies included; costs too much to do it at collection."""
         if self._closure is None:
             manager = self._item.session._fixturemanager  # noqa: SLF001  see the module's docstring
+            self._names += tuple(name for name in self._if_overridden if self._is_overridden(name))
+            self._item.obj = _placeholder(self._names)
             info = manager.getfixtureinfo(node=self._item, func=self._item.obj, cls=None)
             self._item._fixtureinfo = info  # noqa: SLF001
             asked = [name for name in info.initialnames if name in self._names or self._is_wanted(name, info)]
@@ -87,7 +97,7 @@ class ItemFixtures:
         info = self._item._fixtureinfo  # noqa: SLF001
         return {name: _scope(info, name) for name in names if info.name2fixturedefs.get(name)}
 
-    def is_overridden(self, name: str) -> bool:
+    def _is_overridden(self, name: str) -> bool:
         """Tell whether a conftest or plugin has put a fixture of its own over one of ours."""
         definitions = self._item.session._fixturemanager.getfixturedefs(name, self._item)  # noqa: SLF001
         return definitions is not None and len(definitions) > 1

@@ -114,7 +114,9 @@ class ScenarioItem(OrchestraItem):
         self._request: Any = None
         bindings = definitions.bindings
         names = [_ENVIRONMENT_FIXTURE, *(bindings.fixtures if bindings else ())]
-        self.fixtures = ItemFixtures(self, names, only_session_autouse=only_session_autouse)
+        self.fixtures = ItemFixtures(
+            self, names, if_overridden=[_DATASET_FIXTURE], only_session_autouse=only_session_autouse
+        )
         self._add_tags((*scenario.tags, *(data_set.tags if data_set else ())))
 
     def _add_tags(self, tags: Iterable[str]) -> None:

@@ -514,3 +514,19 @@ def test_session_memory_store_names_no_command_that_leads_nowhere(project: Any) 
     project.orders({"bad": WRONG})
     assert "orchestra show" not in project.run().stdout.str()
     assert "orchestra show" in project.run(store="embedded").stdout.str()
+
+
+def test_session_overridden_data_set_reaches_the_scenario(project: Any) -> None:
+    """A conftest may change what a scenario's data set holds, knowing which scenario it is."""
+    project.orders({"bad": WRONG})
+    project.write(
+        conftest_dot_py="""
+import pytest
+
+@pytest.fixture
+def orchestra_dataset(orchestra_dataset, request):
+    assert request.node.name == "main[bad]"
+    return orchestra_dataset.with_data(amount=14.5)
+"""
+    )
+    project.run().assert_outcomes(passed=1)
