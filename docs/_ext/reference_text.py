@@ -24,6 +24,7 @@ from pytest_orchestra.model import run as run_module
 from pytest_orchestra.model.definition import Bindings
 from pytest_orchestra.model.environment import Environment
 from pytest_orchestra.readers.data_files import data_file_adapter
+from pytest_orchestra.readers.process_file import PROCESS_SUFFIXES
 from pytest_orchestra.settings import Settings
 from pytest_orchestra.store.queries import sql_folder
 
@@ -64,7 +65,8 @@ _JSON_NAMES = (
 
 def settings() -> str:
     """Give every option: on the command line, in pytest's configuration, in ``pyproject.toml``."""
-    rows = [("`--orchestra`", "`orchestra`", "collect and run process models: `*.bpmn`, `*.bpmn2`, `*.bpmn20.xml`")]
+    suffixes = ", ".join(f"`*{suffix}`" for suffix in PROCESS_SUFFIXES)
+    rows = [("`--orchestra`", "`orchestra`", f"collect and run process models: {suffixes}")]
     for row in fields(Settings):
         choices = row.metadata["choices"]
         value = "|".join(choices) if choices else row.metadata["metavar"]

@@ -14,7 +14,8 @@ from pytest_orchestra.model.definition import Criterion
 from pytest_orchestra.model.json import JsonValue
 from pytest_orchestra.problem import Problem, Severity
 from pytest_orchestra.readers.json_schema import json_schema
-from pytest_orchestra.session.definitions import DefinitionLoader, Definitions, is_process_file
+from pytest_orchestra.readers.process_file import is_process_file
+from pytest_orchestra.session.definitions import DefinitionLoader, Definitions
 from pytest_orchestra.session.protocols import collect_protocols, command_hooks
 
 __all__ = ["add_commands"]
@@ -149,7 +150,7 @@ def _process_files(paths: Iterable[Path]) -> Iterable[Path]:
             yield from sorted(
                 file
                 for file in path.rglob("*")
-                if is_process_file(file) and not any(part.startswith(".") for part in file.relative_to(path).parts)
+                if not any(part.startswith(".") for part in file.relative_to(path).parts) and is_process_file(file)
             )
         elif path.is_file():
             yield path

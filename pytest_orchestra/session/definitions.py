@@ -17,20 +17,14 @@ from pytest_orchestra.model.process import Process, ProcessDocument
 from pytest_orchestra.model.scenario import ScenarioSuite, TestScenario
 from pytest_orchestra.model.specification import ProtocolSpec
 from pytest_orchestra.problem import Place, Problem, Severity
-from pytest_orchestra.readers.bpmn import read_process_file
 from pytest_orchestra.readers.data_files import read_data_sets
+from pytest_orchestra.readers.process_file import read_process
 from pytest_orchestra.readers.sidecar import read_sidecar, sidecar_path
 from pytest_orchestra.session.references import check_scenario, check_syntax
 
-__all__ = ["DATA_SUFFIXES", "PROCESS_SUFFIXES", "DefinitionLoader", "Definitions", "is_process_file"]
+__all__ = ["DATA_SUFFIXES", "DefinitionLoader", "Definitions"]
 
-PROCESS_SUFFIXES: Final = (".bpmn", ".bpmn2", ".bpmn20.xml")
 DATA_SUFFIXES: Final = (".yaml", ".yml", ".json", ".csv")
-
-
-def is_process_file(path: Path) -> bool:
-    """Tell by its name whether a file is a process model."""
-    return path.name.lower().endswith(PROCESS_SUFFIXES)
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +81,7 @@ class DefinitionLoader:
         """Load what is defined for a process file. What is wrong is in the problems; nothing of ours is raised."""
         if criteria is None and file in self._loaded:
             return self._loaded[file]
-        document = read_process_file(file)
+        document = read_process(file)
         reading = _Reading(problems=list(document.problems))
         self._read_beside(file, reading)
         chosen = self._choose(document, reading)

@@ -22,9 +22,9 @@ from pytest_orchestra.model.process import (
     RootElement,
     SequenceFlow,
 )
-from pytest_orchestra.readers.bpmn.fingerprint import hash_process
-from pytest_orchestra.readers.bpmn.problem_list import ProblemList
 from pytest_orchestra.readers.bpmn.records import Identifiers, Record
+from pytest_orchestra.readers.fingerprint import hash_process
+from pytest_orchestra.readers.problem_list import ProblemList
 
 __all__ = ["Assembly"]
 

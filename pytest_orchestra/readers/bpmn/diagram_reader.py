@@ -9,7 +9,7 @@ from typing import Final
 
 from pytest_orchestra.model.diagram import Diagram, Point, Shape
 from pytest_orchestra.readers.bpmn.element_stream import IGNORED, SEPARATOR, ElementStream, Frame
-from pytest_orchestra.readers.bpmn.problem_list import ProblemList
+from pytest_orchestra.readers.problem_list import ProblemList
 
 __all__ = ["DiagramReader"]
 

@@ -20,11 +20,11 @@ from pytest_orchestra.readers.bpmn.diagram_reader import DiagramReader
 from pytest_orchestra.readers.bpmn.element_stream import ElementStream
 from pytest_orchestra.readers.bpmn.fault import Fault, find_fault
 from pytest_orchestra.readers.bpmn.place_at import place_at
-from pytest_orchestra.readers.bpmn.problem_list import ProblemList
 from pytest_orchestra.readers.bpmn.record_reader import RecordReader
 from pytest_orchestra.readers.bpmn.records import Lines, Record
 from pytest_orchestra.readers.bpmn.root_element import find_namespace
 from pytest_orchestra.readers.bpmn.xml_text import to_xml_text
+from pytest_orchestra.readers.problem_list import ProblemList
 
 __all__ = ["read_process_file"]
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from pytest_orchestra.errors import UnreadableFileError
 from pytest_orchestra.readers.bpmn.place_at import place_at
-from pytest_orchestra.readers.bpmn.problem_list import ProblemList
+from pytest_orchestra.readers.problem_list import ProblemList
 
 __all__ = ["to_utf8"]
 

@@ -10,9 +10,9 @@ from pytest_orchestra.problem import Place
 from pytest_orchestra.readers.bpmn.binding import BoundRow, BoundSlot, Metamodel
 from pytest_orchestra.readers.bpmn.element_stream import IGNORED, SEPARATOR, ElementStream, Frame, TextFrame, qualified
 from pytest_orchestra.readers.bpmn.metamodel import Take
-from pytest_orchestra.readers.bpmn.problem_list import ProblemList
 from pytest_orchestra.readers.bpmn.records import Identifiers, Lines, Record
 from pytest_orchestra.readers.bpmn.values import folded, plain
+from pytest_orchestra.readers.problem_list import ProblemList
 
 __all__ = ["RecordReader"]
 

@@ -10,7 +10,7 @@ from pytest_orchestra.problem import Place
 from pytest_orchestra.readers.bpmn.element_stream import SEPARATOR
 from pytest_orchestra.readers.bpmn.elements import ELEMENTS
 from pytest_orchestra.readers.bpmn.place_at import place_at
-from pytest_orchestra.readers.bpmn.problem_list import ProblemList
+from pytest_orchestra.readers.problem_list import ProblemList
 
 __all__ = ["find_namespace"]
 

@@ -9,7 +9,7 @@ from pytest_orchestra.errors import UnreadableFileError
 from pytest_orchestra.problem import Place
 from pytest_orchestra.readers.bpmn.encoding import to_utf8
 from pytest_orchestra.readers.bpmn.place_at import place_at
-from pytest_orchestra.readers.bpmn.problem_list import ProblemList
+from pytest_orchestra.readers.problem_list import ProblemList
 
 __all__ = ["to_xml_text"]
 
