@@ -67,7 +67,9 @@ _INI_TYPES: Final[dict[str, Any]] = {"int": "int", "float": "float", "str": "str
 def add_options(parser: pytest.Parser) -> None:
     """Add ``--orchestra`` and every row of the table to pytest's parser."""
     group = parser.getgroup("orchestra", "scenario tests from BPMN and OpenAPI")
-    group.addoption("--orchestra", action="store_true", default=False, help="collect and run process models (*.bpmn)")
+    group.addoption(
+        "--orchestra", action="store_true", default=False, help="collect and run process models (*.bpmn, *.mmd, *.puml)"
+    )
     parser.addini("orchestra", "the same as --orchestra", type="bool", default=False)
     for row in fields(Settings):
         name, text = row.name, row.metadata["help"]
@@ -114,7 +116,9 @@ def read_project_table(root: Path) -> Mapping[str, Any]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path}: {error}", hint="mend the file") from None
     table = document.get("tool", {}).get("orchestra", {})
-    known = {row.name for row in fields(Settings)} | {"orchestra"}
+    if not isinstance(table, dict):
+        raise SettingsError(f"{path}: 'tool.orchestra' is no table", hint="write [tool.orchestra] and its keys below")
+    known = {row.name for row in fields(Settings)}
     values: dict[str, Any] = {}
     for key, value in table.items():
         name = key.replace("-", "_")
@@ -133,9 +137,12 @@ def _read(given: object, name: str, source: str) -> object:
     kind = _TYPES[str(row.type)]
     try:
         value = kind(given)
+        is_exact = not isinstance(given, bool) and (kind is str or value == float(str(given)))
     except (TypeError, ValueError):
-        wanted = "a whole number" if kind is int else "a number"
-        raise SettingsError(f"{source}: '{given}' is not {wanted}", hint=f"for example {row.default}") from None
+        is_exact = False
+    if not is_exact:
+        wanted = {int: "a whole number", float: "a number"}.get(kind, "a text")
+        raise SettingsError(f"{source}: '{given}' is not {wanted}", hint=f"for example {row.default or 'a name'}")
     choices = row.metadata["choices"]
     if choices and value not in choices:
         raise SettingsError(f"{source}: '{given}' is not known", hint=f"choose one of {', '.join(choices)}")

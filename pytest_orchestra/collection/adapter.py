@@ -97,6 +97,18 @@ class ItemFixtures:
         info = self._item._fixtureinfo  # noqa: SLF001
         return {name: _scope(info, name) for name in names if info.name2fixturedefs.get(name)}
 
+    def missing(self) -> str | None:
+        """Give the first fixture asked for by name that there is not."""
+        self.resolve()
+        found = self._item._fixtureinfo.name2fixturedefs  # noqa: SLF001
+        return next((name for name in self._names if name != "request" and not found.get(name)), None)
+
+    def parametrized(self) -> str | None:
+        """Give the first fixture that wants a parameter, which only pytest's own functions have."""
+        names = self.resolve()
+        found = self._item._fixtureinfo.name2fixturedefs  # noqa: SLF001
+        return next((name for name in names if any(each.params for each in found.get(name, ())[-1:])), None)
+
     def _is_overridden(self, name: str) -> bool:
         """Tell whether a conftest or plugin has put a fixture of its own over one of ours."""
         definitions = self._item.session._fixturemanager.getfixturedefs(name, self._item)  # noqa: SLF001

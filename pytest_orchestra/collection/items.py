@@ -140,7 +140,19 @@ class ScenarioItem(OrchestraItem):
         return "function" in self.fixtures.scopes().values()
 
     def unusable_fixture(self) -> str | None:
-        """Say which fixture has a scope that a process file does not have, if one does."""
+        """Say which fixture there is not, wants parameters or has a scope that scenarios do not have, if one does."""
+        missing = self.fixtures.missing()
+        if missing is not None:
+            return (
+                f"{self.nodeid}: no fixture '{missing}'\n"
+                f"hint: define it in a conftest.py, or mend 'fixtures'; 'pytest --fixtures' lists those that there are"
+            )
+        parametrized = self.fixtures.parametrized()
+        if parametrized is not None:
+            return (
+                f"{self.nodeid}: fixture '{parametrized}' has params, which scenarios do not have\n"
+                f"hint: write a data set for each, or give it no params"
+            )
         for name, scope in self.fixtures.scopes().items():
             if scope in ("module", "class", "package"):
                 return (

@@ -25,6 +25,7 @@ from pytest_orchestra.engine.execution import Execution, Verdict
 from pytest_orchestra.engine.ports import Lease, Listener, ProtocolPlugin, RunStore
 from pytest_orchestra.engine.scheduling import Prerequisite, RunGraph
 from pytest_orchestra.engine.steps import StepPerformer, blank_result, fault_of
+from pytest_orchestra.engine.store_guard import StoreGuard
 from pytest_orchestra.errors import LeaseLostError, OrchestraError, StoreError
 from pytest_orchestra.model.definition import Bindings, ChannelType
 from pytest_orchestra.model.json import JsonObject, JsonValue
@@ -94,9 +95,10 @@ class Engine:
         clock: Clock | None = None,
     ) -> None:
         self.completed: deque[RunOutcome] = deque()
-        self._store = store
+        self._store = StoreGuard(store)
         self._protocols = protocols
-        self._listeners = tuple(listeners)
+        self._listeners = list(listeners)
+        self.listener_failures: list[str] = []
         self._owner = owner
         self._concurrency = concurrency
         self._clock = clock or SystemClock()
@@ -132,11 +134,15 @@ class Engine:
     async def submit(self, requests: Sequence[RunRequest]) -> None:
         """Take runs on; those that may start do so as soon as the limit allows.
 
-        Raises ``DependencyCycleError``, ``StoreError``.
+        Where the store does not take them, each ends as an error at once. Raises ``DependencyCycleError``.
         """
         self._requests.update({request.run.key: request for request in requests})
         hopeless = self._graph.add({request.run.key: request.prerequisites for request in requests})
-        await self._store.add_runs([request.run for request in requests])
+        try:
+            await self._store.add_runs([request.run for request in requests])
+        except StoreError as error:
+            self._refuse(requests, error)
+            return
         now = self._clock.now()
         for request in requests:
             self._queued_at[request.run.key] = now
@@ -149,9 +155,12 @@ class Engine:
         """Carry out one run now, beside those that are going on; its outcome is given, not put into ``completed``."""
         self._requests[request.run.key] = request
         self._queued_at[request.run.key] = self._clock.now()
-        await self._store.add_runs([request.run])
-        self._emit(RunQueued(at=self._clock.now(), run=request.run))
-        outcome = await asyncio.create_task(self._carry_out(request), name=request.run.key)
+        try:
+            await self._store.add_runs([request.run])
+            self._emit(RunQueued(at=self._clock.now(), run=request.run))
+            outcome = await asyncio.create_task(self._carry_out(request), name=request.run.key)
+        except StoreError as error:
+            outcome = self._ended_by(request, error, None)
         await self._settle(outcome)
         return outcome
 
@@ -176,7 +185,8 @@ class Engine:
         tasks = list(self._tasks.values())
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        if tasks:
+            await asyncio.wait(tasks)  # which, unlike gather, a second Ctrl-C ends at once
         if self._heartbeat is not None:
             self._heartbeat.cancel()
             await asyncio.gather(self._heartbeat, return_exceptions=True)
@@ -187,14 +197,32 @@ class Engine:
         self._emit(SuiteFinished(at=self._clock.now(), suite_run=ended))
 
     def _emit(self, event: Event) -> None:
-        for listener in self._listeners:
-            listener.on_event(event)
+        """Tell every listener. One that raises hears no more; that is kept to be told, and changes no outcome."""
+        for listener in tuple(self._listeners):
+            try:
+                listener.on_event(event)
+            except Exception as error:  # noqa: BLE001  it is somebody else's code, and only listens
+                self._listeners.remove(listener)
+                self.listener_failures.append(
+                    f"listener '{type(listener).__name__}' raised {type(error).__name__} at {type(event).__name__}"
+                    f" and hears no more: {error}"
+                )
+
+    def _refuse(self, requests: Sequence[RunRequest], error: StoreError) -> None:
+        for request in requests:
+            self._requests.pop(request.run.key, None)
+            self._graph.end(request.run.key, RunStatus.ERROR)
+            outcome = self._ended_by(request, error, None)
+            self._emit(outcome.finished)
+            self.completed.append(outcome)
+        self._wake.set()
 
     def _start_ready(self) -> None:
         while len(self._tasks) < self._concurrency and (key := self._graph.next_ready()) is not None:
             self._graph.started(key)
             request = self._requests[key]
-            self._tasks[key] = asyncio.create_task(self._run(request), name=key)
+            task = self._tasks[key] = asyncio.create_task(self._run(request), name=key)
+            task.add_done_callback(_raise_unexpected)
 
     async def _run(self, request: RunRequest) -> None:
         key = request.run.key
@@ -217,9 +245,13 @@ class Engine:
 
     async def _skip(self, key: str, status: RunStatus, reason: str) -> None:
         request = self._requests.pop(key)
-        await self._store.skip_run(request.run.id, status, reason)
+        fault = None
+        try:
+            await self._store.skip_run(request.run.id, status, reason)
+        except StoreError as error:
+            status, fault = RunStatus.ERROR, fault_of(error)
         steps = tuple(blank_result(step, StepStatus.SKIPPED, skip_reason=reason) for step in request.scenario.steps)
-        finished = self._finished(request, status, steps, reason=reason)
+        finished = self._finished(request, status, steps, fault=fault, reason=reason)
         self._emit(finished)
         self.completed.append(RunOutcome(finished))
         self._wake.set()
@@ -239,17 +271,13 @@ class Engine:
         self._emit(RunStarted(at=started, run=request.run))
         execution = self._execution(request, lease)
         try:
-            async with asyncio.timeout(request.timeout_s):
-                verdict = await execution.run()
-            await self._store.finish_run(lease, verdict.status, None, _unreached(verdict.steps))
+            verdict = await self._execute(request, lease, execution)
         except asyncio.CancelledError:
             await self._record_cancellation(lease, execution)
             raise
-        except TimeoutError:
-            verdict = await self._record_timeout(request, lease, execution)
-        except OrchestraError as error:
-            return await self._record_error(request, lease, execution, error)
-        except Exception as error:  # noqa: BLE001  whatever a plugin raises becomes an error of this one item
+        except (KeyboardInterrupt, GeneratorExit):
+            raise
+        except BaseException as error:  # noqa: BLE001  whatever a plugin raises becomes an error of this one item
             return await self._record_error(request, lease, execution, error)
         finally:
             self._leases.pop(lease.run_id, None)
@@ -257,6 +285,17 @@ class Engine:
             for key in self._graph.withdraw_all():
                 await self._skip(key, RunStatus.SKIPPED, verdict.aborts_suite)
         return RunOutcome(self._finished(request, verdict.status, verdict.steps, fault=verdict.fault))
+
+    async def _execute(self, request: RunRequest, lease: Lease, execution: Execution) -> Verdict:
+        try:
+            async with asyncio.timeout(request.timeout_s) as limit:
+                verdict = await execution.run()
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            return await self._record_timeout(request, lease, execution)
+        await self._store.finish_run(lease, verdict.status, None, _unreached(verdict.steps))
+        return verdict
 
     def _execution(self, request: RunRequest, lease: Lease) -> Execution:
         context = ExecutionContext(
@@ -330,7 +369,7 @@ class Engine:
         return Verdict(RunStatus.FAILED, tuple(results))
 
     async def _record_error(
-        self, request: RunRequest, lease: Lease, execution: Execution, error: Exception
+        self, request: RunRequest, lease: Lease, execution: Execution, error: BaseException
     ) -> RunOutcome:
         results = execution.partial_results()
         if not isinstance(error, LeaseLostError):
@@ -338,7 +377,9 @@ class Engine:
                 await self._store.finish_run(lease, RunStatus.ERROR, str(error), _unreached(results))
         return self._ended_by(request, error, results)
 
-    def _ended_by(self, request: RunRequest, error: Exception, results: tuple[StepResult, ...] | None) -> RunOutcome:
+    def _ended_by(
+        self, request: RunRequest, error: BaseException, results: tuple[StepResult, ...] | None
+    ) -> RunOutcome:
         if results is None:
             results = tuple(
                 blank_result(step, StepStatus.SKIPPED, skip_reason="the run could not begin")
@@ -383,6 +424,13 @@ class Engine:
             with contextlib.suppress(StoreError):  # the next write of each run will say what is wrong
                 held = {lease.run_id: lease for lease in await self._store.heartbeat(asked, LEASE_TTL_S)}
                 self._leases.update({run_id: lease for run_id, lease in held.items() if run_id in self._leases})
+
+
+def _raise_unexpected(task: asyncio.Task[None]) -> None:
+    """Have the loop log what should not be; a Ctrl-C has been raised by asyncio already."""
+    error = None if task.cancelled() else task.exception()
+    if error is not None and not isinstance(error, KeyboardInterrupt):
+        raise error
 
 
 def _unreached(results: Sequence[StepResult]) -> tuple[StepResult, ...]:

@@ -10,8 +10,9 @@ from datetime import timedelta
 from pytest_orchestra.engine.clock import Clock
 from pytest_orchestra.engine.context import ExecutionContext
 from pytest_orchestra.engine.events import Event, StepFinished, StepStarted
-from pytest_orchestra.engine.ports import Lease, RunStore, StepIntent
+from pytest_orchestra.engine.ports import Lease, StepIntent
 from pytest_orchestra.engine.steps import StepPerformer, blank_result
+from pytest_orchestra.engine.store_guard import StoreGuard
 from pytest_orchestra.engine.waiting import WaitPolicy
 from pytest_orchestra.model.definition import (
     ActionMode,
@@ -52,7 +53,7 @@ class Execution:
     bindings: Bindings
     context: ExecutionContext
     performer: StepPerformer
-    store: RunStore
+    store: StoreGuard
     lease: Lease
     suite_context: dict[str, JsonValue]
     clock: Clock

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -116,6 +117,10 @@ class StepPerformer:
             fault = None
         except OrchestraError as error:
             outcome, exported, fault = _Outcome(), {}, fault_of(error)
+        except (SystemExit, asyncio.CancelledError) as stop:  # asyncio would let the first end the whole session
+            if _is_cancelled(stop):
+                raise
+            outcome, exported, fault = _Outcome(), {}, fault_of(_given_up(step, stop))
         finished = self._clock.now()
         failed = bool(outcome.violations or fault)
         status = StepStatus.FAILED if failed else StepStatus.PASSED
@@ -371,6 +376,19 @@ def blank_result(step: ScenarioStep, status: StepStatus, *, skip_reason: str | N
 def fault_of(error: OrchestraError) -> RunFault:
     """Give an error of ours as reports and the store carry it."""
     return RunFault(type(error).__name__, error.fact, error.hint, None if error.place is None else str(error.place))
+
+
+def _is_cancelled(stop: BaseException) -> bool:
+    task = asyncio.current_task()
+    return isinstance(stop, asyncio.CancelledError) and task is not None and task.cancelling() > 0
+
+
+def _given_up(step: ScenarioStep, stop: BaseException) -> StepError:
+    return StepError(
+        f"protocol '{step.definition.channel_type}' raised {stop!r}",
+        place=step.definition.place,
+        hint="a protocol tells what went wrong by an exception of its own",
+    )
 
 
 def _exchange_of(late: TimeoutError) -> Exchange | None:

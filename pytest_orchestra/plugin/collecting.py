@@ -9,7 +9,7 @@ import pytest
 from pytest_orchestra.collection.files import ProcessFile
 from pytest_orchestra.collection.items import OrchestraItem
 from pytest_orchestra.plugin.state import settings_of, shown_path
-from pytest_orchestra.session.definitions import is_process_file
+from pytest_orchestra.readers.process_file import is_process_file
 from pytest_orchestra.session.orchestra import OrchestraSession
 
 __all__ = ["ScenarioCollection"]
@@ -37,5 +37,16 @@ class ScenarioCollection:
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Put scenarios behind the Python tests, in one batch that runs concurrently; both keep their own order."""
+        """Put scenarios behind the Python tests, in one batch that runs concurrently; both keep their own order.
+
+        A scenario that overlapping arguments with ``--keep-duplicates`` name twice is one run of its SuiteRun all the
+        same: the second is deselected.
+        """
+        kept = {(type(item), item.nodeid): item for item in reversed(items) if isinstance(item, OrchestraItem)}
+        repeated = [
+            item for item in items if isinstance(item, OrchestraItem) and kept[type(item), item.nodeid] is not item
+        ]
+        if repeated:
+            self._config.hook.pytest_deselected(items=repeated)
+            items[:] = [item for item in items if item not in repeated]
         items.sort(key=lambda item: isinstance(item, OrchestraItem))

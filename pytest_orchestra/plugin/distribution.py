@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-from pytest_orchestra.plugin.state import suite_run_key
-from pytest_orchestra.session.definitions import PROCESS_SUFFIXES
+from pytest_orchestra.plugin.state import SAID_IN_WORKER, cache_folder, suite_run_key
+from pytest_orchestra.plugin.telling import say
+from pytest_orchestra.readers.process_file import PROCESS_SUFFIXES
 
 __all__ = ["LaneScheduling", "ScenarioDistribution"]
 
@@ -28,15 +30,34 @@ class ScenarioDistribution:
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
+        self._tally = cache_folder(config) / f"crashed-{uuid.uuid4().hex[:12]}"
 
     def _has_lane(self) -> bool:
         return bool(self._config.getoption("dist", default="no") == "load")
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
-        """Tell every worker which SuiteRun it belongs to, and whether it may run all scenarios at once."""
+        """Tell every worker which SuiteRun it belongs to, and whether it may run all scenarios at once.
+
+        Workers that are there already take over from one that crashes, and xdist has no message for that: they look at
+        a file, a byte of which is a crash.
+        """
         node.workerinput["orchestra_suite_run"] = suite_run_key(self._config)
         node.workerinput["orchestra_lane"] = self._has_lane()
+        node.workerinput["orchestra_tally"] = str(self._tally)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any, error: object) -> None:
+        """Tell the user what a worker had to tell, and the workers that are left how many have crashed."""
+        if error is not None:
+            with self._tally.open("ab") as tally:
+                tally.write(b"x")
+        for text in getattr(node, "workeroutput", {}).get(SAID_IN_WORKER, ()):
+            say(self._config, text)
+
+    def pytest_unconfigure(self) -> None:
+        """Leave nothing behind."""
+        self._tally.unlink(missing_ok=True)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Callable[..., Any]) -> LaneScheduling | None:

@@ -72,7 +72,8 @@ class ScenarioReporting:
         finished = outcome_of(report)
         if finished is None or worker_input(self._config):
             return
-        if report.failed and isinstance(report.longrepr, str):  # over xdist only the text has travelled
+        is_text = isinstance(report.longrepr, str)
+        if report.failed and is_text and finished.status is not RunStatus.PASSED:  # over xdist only the text travels
             report.longrepr = FailureReport(finished)  # type: ignore[assignment]  # duck-typed
         self._outcomes.append(finished)
         junit.record_steps(self._config, report, junit.JUnitSteps(self._settings.junit_steps))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -109,8 +110,18 @@ class RequestBuilder:
 
     def __init__(self, session: OrchestraSession) -> None:
         self._session = session
+        self.crashed = 0
+        """How many xdist workers of this session have crashed before."""
         self._settings: dict[int, tuple[Definitions, SuiteSetting]] = {}
         self._environments: dict[int, tuple[Environment, ResolvedEnvironment]] = {}
+
+    def key(self, node_id: str, attempts: int = 0) -> str:
+        """Give the key of an item's run. Reruns, and runs in place of a crashed worker's, are runs of their own.
+
+        What a crashed worker had begun or was to begin belongs to it until its leases end, and nobody waits for that.
+        """
+        attempts += self.crashed
+        return f"{node_id}#{attempts + 1}" if attempts else node_id
 
     def build(self, item: ScenarioItem, prerequisites: tuple[Prerequisite, ...] = ()) -> RunRequest:
         """Build it. Raises ``UnusableEnvironmentError`` where variables or secrets are missing."""
@@ -122,7 +133,7 @@ class RequestBuilder:
         run = TestRun(
             id=new_id(),
             suite_run_id=self._session.engine.suite_run.id,
-            key=item.nodeid if not item.attempts else f"{item.nodeid}#{item.attempts + 1}",
+            key=self.key(item.nodeid, item.attempts),
             process_id=item.suite.process_id,
             process_hash=item.suite.process_hash,
             scenario_key=item.scenario.key,
@@ -139,7 +150,7 @@ class RequestBuilder:
             environment=resolved,
             data=data_set.data if isinstance(data_set, TestDataSet) else {},
             fixtures=item.funcargs,
-            prerequisites=prerequisites,
+            prerequisites=tuple(replace(need, run_key=self.key(need.run_key)) for need in prerequisites),
             timeout_s=_time_limit(item),
         )
 

@@ -76,7 +76,7 @@ class OutputRouter:
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._capture = config.pluginmanager.getplugin("capturemanager")
-        self._tee = config.getoption("capture") == "no"
+        self._tee = config.getoption("capture", default="no") == "no"  # without its plugin the option is unknown
         self._stdout: defaultdict[str, io.StringIO] = defaultdict(io.StringIO)
         self._stderr: defaultdict[str, io.StringIO] = defaultdict(io.StringIO)
         self._log: defaultdict[str, io.StringIO] = defaultdict(io.StringIO)

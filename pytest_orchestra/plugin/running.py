@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, NoReturn
 
@@ -19,7 +19,8 @@ from pytest_orchestra.errors import OrchestraError
 from pytest_orchestra.model.run import RunStatus, SuiteRunStatus
 from pytest_orchestra.plugin.requests import Dependencies, RequestBuilder
 from pytest_orchestra.plugin.routing import OutputRouter
-from pytest_orchestra.plugin.state import settings_of, worker_input
+from pytest_orchestra.plugin.state import SAID_IN_WORKER, crashed_workers, settings_of, worker_input
+from pytest_orchestra.plugin.telling import say, uncaptured
 from pytest_orchestra.reporting.ndjson import NdjsonListener
 from pytest_orchestra.reporting.progress import LiveProgress
 from pytest_orchestra.session.orchestra import OrchestraSession
@@ -39,6 +40,7 @@ class _Batch:
 
     dependencies: Dependencies
     concurrent: dict[str, ScenarioItem] = field(default_factory=dict)
+    by_run: dict[str, ScenarioItem] = field(default_factory=dict)
     rest: list[OrchestraItem] = field(default_factory=list)
     statuses: dict[str, RunStatus] = field(default_factory=dict)
 
@@ -78,17 +80,22 @@ class ScenarioRunning:
 
     def _close(self, status: SuiteRunStatus) -> None:
         self._erase_progress()
+        engine = self._orchestra.engine if self._orchestra.is_started else None
         try:
             if self._anchor is not None:
                 with self._router.routing(self._anchor):
                     self._orchestra.close(status)
         except OrchestraError as error:
             self._say(f"orchestra: {error}")
+        except Exception as error:  # noqa: BLE001  a protocol's own; every result is known by now
+            self._say(f"orchestra: closing the session raised {type(error).__name__}: {error}")
         finally:
             if self._ndjson is not None:
                 self._ndjson.close()
                 if self._ndjson.failure is not None:
                     self._say(f"orchestra: {self._ndjson.failure}")
+            for failure in engine.listener_failures if engine is not None else ():
+                self._say(f"orchestra: {failure}")
 
     @property
     def _is_distributed(self) -> bool:
@@ -142,6 +149,7 @@ class ScenarioRunning:
         """Start the engine; if ``ahead``, submit every scenario that needs nothing of its own item's time."""
         scenarios = [item for item in items if isinstance(item, ScenarioItem)]
         batch = self._batch = _Batch(Dependencies(scenarios))
+        self._builder.crashed = crashed_workers(self._config)
         self._anchor = self._anchor or Anchor.from_parent(session, name="orchestra")
         for item in scenarios:
             item.run_now = self._run_now
@@ -160,7 +168,8 @@ class ScenarioRunning:
         batch.rest = _in_order_of_need(
             [item for item in items if item.nodeid not in batch.concurrent], batch.dependencies
         )
-        chosen = [request for request in requests if request.run.key in batch.concurrent]
+        batch.by_run = {self._builder.key(key): item for key, item in batch.concurrent.items()}
+        chosen = [request for request in requests if request.run.key in batch.by_run]
         if chosen:
             with self._router.routing(self._anchor):
                 self._orchestra.host.run(self._orchestra.engine.submit(chosen))
@@ -207,6 +216,9 @@ class ScenarioRunning:
             return []
         except pytest.exit.Exception:
             raise
+        except SystemExit as stop:  # pytest does not keep this one
+            item.fault = f"{item.nodeid}: a fixture raised {stop!r}"
+            return []
         except (Exception, pytest.skip.Exception, pytest.fail.Exception):  # noqa: BLE001
             return []  # pytest keeps the exception with the fixture and raises it again when the item runs
         finally:
@@ -292,7 +304,7 @@ class ScenarioRunning:
 
     def _take(self, batch: _Batch, ended: deque[RunOutcome]) -> ScenarioItem:
         outcome = ended.popleft()
-        item = batch.concurrent[outcome.finished.run.key]
+        item = batch.by_run[outcome.finished.run.key]
         item.outcome = outcome
         batch.statuses[item.nodeid] = outcome.finished.status
         return item
@@ -392,24 +404,19 @@ class ScenarioRunning:
     def _write_raw(self, text: str) -> None:
         """Write to the terminal itself, past pytest's capturing and past its count of columns."""
         reporter: Any = self._config.pluginmanager.getplugin("terminalreporter")
-        with self._uncaptured():
+        with uncaptured(self._config):
             reporter._tw._file.write(text)  # noqa: SLF001  no public way past the writer's book-keeping
             reporter._tw._file.flush()  # noqa: SLF001
-
-    def _uncaptured(self) -> AbstractContextManager[None]:
-        capture = self._config.pluginmanager.getplugin("capturemanager")
-        return nullcontext() if capture is None else capture.global_and_fixture_disabled()
 
     def _erase_progress(self) -> None:
         if self._progress is not None:
             self._progress.erase()
 
     def _say(self, text: str) -> None:
-        reporter: Any = self._config.pluginmanager.getplugin("terminalreporter")
-        if reporter is not None:
-            with self._uncaptured():
-                reporter.ensure_newline()
-                reporter.write_line(text)
+        if worker_input(self._config):  # nobody sees a worker's terminal
+            self._config.workeroutput.setdefault(SAID_IN_WORKER, []).append(text)  # type: ignore[attr-defined]
+        else:
+            say(self._config, text)
 
 
 def _with_next(items: Sequence[Any]) -> list[tuple[Any, Any]]:

@@ -14,7 +14,19 @@ from pytest_orchestra.session.orchestra import OrchestraSession
 from pytest_orchestra.session.protocols import BuiltinProtocols
 from pytest_orchestra.settings import Settings, read_settings
 
-__all__ = ["cache_folder", "session_of", "settings_of", "shown_path", "suite_run_key", "worker_input"]
+__all__ = [
+    "SAID_IN_WORKER",
+    "cache_folder",
+    "crashed_workers",
+    "session_of",
+    "settings_of",
+    "shown_path",
+    "suite_run_key",
+    "worker_input",
+]
+
+SAID_IN_WORKER: Final = "orchestra_said"
+"""The key under which an xdist worker sends the controller what its user has to be told."""
 
 _SETTINGS: Final = pytest.StashKey[Settings]()
 _SESSION: Final = pytest.StashKey[OrchestraSession]()
@@ -58,6 +70,12 @@ def suite_run_key(config: pytest.Config) -> str:
 def worker_input(config: pytest.Config) -> dict[str, Any]:
     """Give what the xdist controller told this worker; empty where this is no worker."""
     return getattr(config, "workerinput", {})
+
+
+def crashed_workers(config: pytest.Config) -> int:
+    """Give how many xdist workers of this session have crashed so far; 0 where this is no worker."""
+    tally = Path(worker_input(config).get("orchestra_tally", ""))
+    return tally.stat().st_size if tally.is_file() else 0
 
 
 def cache_folder(config: pytest.Config) -> Path:

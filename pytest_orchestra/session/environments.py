@@ -38,7 +38,7 @@ def choose_environment(files: Iterable[Path], name: str) -> Environment:
     known: dict[str, tuple[Environment, Path]] = {}
     for file in files:
         for key, environment in read_environments(file).items():
-            if key in known and known[key][0] != environment:
+            if key in known and known[key][0].model_dump() != environment.model_dump():  # places apart
                 raise SettingsError(
                     f"environment '{key}' is defined in '{known[key][1]}' and, otherwise, in '{file}'",
                     hint="choose one with --orchestra-environments=FILE",

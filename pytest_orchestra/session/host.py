@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
@@ -20,7 +21,15 @@ class LoopHost:
 
     def run(self, work: Coroutine[Any, Any, _T]) -> _T:
         """Run the loop until ``work`` is done and give what it gave. Ctrl-C cancels it and raises KeyboardInterrupt."""
-        return self._runner.run(work)
+        try:
+            return self._runner.run(work)
+        except KeyboardInterrupt:
+            # raised inside a task, it leaves asyncio's own order to stop behind, which would end the next run at once
+            loop = self._runner.get_loop()
+            loop.call_soon(loop.stop)
+            with contextlib.suppress(KeyboardInterrupt):
+                loop.run_forever()
+            raise
 
     def close(self) -> None:
         """Cancel every task and close the loop."""

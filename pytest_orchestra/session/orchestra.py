@@ -6,6 +6,7 @@ import os
 import socket
 import uuid
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,10 @@ __all__ = ["OrchestraSession", "new_id"]
 def new_id() -> str:
     """Give a new identifier (UUID 4, hex with dashes)."""
     return str(uuid.uuid4())
+
+
+def _close_protocol(host: LoopHost, protocol: ProtocolPlugin) -> None:
+    host.run(protocol.close())
 
 
 @dataclass
@@ -94,21 +99,20 @@ class OrchestraSession:
         return engine
 
     def close(self, status: SuiteRunStatus) -> None:
-        """Cancel what still runs and give back every connection; each is tried, whatever the others do."""
+        """Cancel what still runs and give back every connection; each is tried, whatever the others do.
+
+        Raises ``StoreError``, and whatever a protocol raises.
+        """
         host, self._host = self._host, None
+        engine, self._engine = self._engine, None
+        store, self._store = self._store, None
         if host is None:
             return
-        try:
-            if self._engine is not None:
-                host.run(self._engine.close(status))
-        finally:
-            try:
-                for protocol in self.protocols.values():
-                    host.run(protocol.close())
-            finally:
-                try:
-                    if self._store is not None:
-                        host.run(self._store.close())
-                finally:
-                    host.close()
-                    self._engine = self._store = None
+        with ExitStack() as closing:  # the last one first
+            closing.callback(host.close)
+            if store is not None:
+                closing.callback(lambda: host.run(store.close()))
+            for protocol in self.protocols.values():
+                closing.callback(_close_protocol, host, protocol)
+            if engine is not None:
+                closing.callback(lambda: host.run(engine.close(status)))

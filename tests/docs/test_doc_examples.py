@@ -23,10 +23,10 @@ from pytest_orchestra.data.templates import compile_template
 from pytest_orchestra.model.definition import Bindings
 from pytest_orchestra.problem import Severity
 from pytest_orchestra.protocols.statement import read_statement
-from pytest_orchestra.readers.bpmn import read_process_file
 from pytest_orchestra.readers.data_files import read_data_sets
 from pytest_orchestra.readers.environment_file import read_environments
 from pytest_orchestra.readers.openapi import read_openapi
+from pytest_orchestra.readers.process_file import read_process
 from pytest_orchestra.readers.sidecar import read_sidecar
 from pytest_orchestra.readers.yaml_source import parse_yaml
 from pytest_orchestra.session.definitions import DefinitionLoader
@@ -59,7 +59,7 @@ def _check_specification(path: Path) -> None:
 
 
 def _check_process(path: Path) -> None:
-    document = read_process_file(path)
+    document = read_process(path)
     assert document.processes
     assert not document.problems
 
@@ -94,6 +94,7 @@ CHECKS: dict[str, Callable[[Path], object]] = {
     "*.orchestra.yaml": _check_sidecar,
     "*.openapi.yaml": _check_specification,
     "*.bpmn": _check_process,
+    "*.mmd": _check_process,
     "*.py": _check_python,
     "data/*": lambda path: read_data_sets([path]),
     "environments.yaml": read_environments,

@@ -2,11 +2,32 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
-from doc_pages import DOCS
+from doc_pages import DOCS, blocks
+
+from pytest_orchestra.generation.suite import build_suite
+from pytest_orchestra.readers.process_file import read_process
+from pytest_orchestra.readers.sidecar import read_sidecar
 
 
 def test_plugin_page_followed_to_the_letter_shows_what_it_says(reader: Any) -> None:
     """The protocol, the listener and the test of the page are written as shown, and work."""
     assert reader.follow(DOCS / "how-to" / "write-a-plugin.md") == 3
+
+
+def test_diagram_of_the_sequence_page_has_the_scenarios_that_it_names(tmp_path: Path) -> None:
+    """The diagram, its sidecar and the prose of the page belong together: messages are bound, cases decided."""
+    page = DOCS / "how-to" / "sequence-diagrams.md"
+    texts = {block.file: block.text for block in blocks(page) if block.file is not None}
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+    (process,) = read_process(tmp_path / "checkout.mmd").processes
+    suite = build_suite(process, read_sidecar(tmp_path / "checkout.orchestra.yaml"), [])
+    assert [scenario.key for scenario in suite.scenarios] == ["in-stock", "sold-out"]
+    assert [problem.message for problem in (*suite.problems, *(p for s in suite.scenarios for p in s.problems))] == []
+    assert [[step.name for step in scenario.steps] for scenario in suite.scenarios] == [
+        ["Place order", "Reserve goods"],
+        ["Place order", "Apologise"],
+    ]

@@ -25,6 +25,7 @@ class Bench:
         self.store = MemoryStore("default")
         self.listener = RecordingListener()
         self.protocol = ScriptedProtocol()
+        self.more_listeners: list[Any] = []
 
     def answer(self, delay_s: float = 0.0, **answers: Sequence[Answer]) -> None:
         self.protocol = ScriptedProtocol(answers, delay_s=delay_s)
@@ -37,14 +38,16 @@ class Bench:
         engine = Engine(
             store=self.store,
             protocols={self.protocol.channel_type: self.protocol},
-            listeners=[self.listener],
+            listeners=[*self.more_listeners, self.listener],
             owner="bench",
             concurrency=concurrency,
         )
+        self.engine = engine
         await engine.start(SuiteRun("suite", "suite", "default"))
         requests = [self._request(key, steps, **more) for key, steps in scenarios.items()]
         await engine.submit(requests)
         outcomes: dict[str, RunOutcome] = {}
+        self.outcomes = outcomes
         while len(outcomes) < len(requests):
             await engine.wait_completed(5)
             while engine.completed:
