@@ -250,7 +250,7 @@ class Engine:
             await self._store.skip_run(request.run.id, status, reason)
         except StoreError as error:
             status, fault = RunStatus.ERROR, fault_of(error)
-        steps = tuple(blank_result(step, StepStatus.SKIPPED, skip_reason=reason) for step in request.scenario.steps)
+        steps = tuple(blank_result(step, StepStatus.SKIPPED, reason=reason) for step in request.scenario.steps)
         finished = self._finished(request, status, steps, fault=fault, reason=reason)
         self._emit(finished)
         self.completed.append(RunOutcome(finished))
@@ -360,7 +360,7 @@ class Engine:
             results[current] = replace(
                 results[current],
                 status=StepStatus.FAILED,
-                skip_reason=None,
+                reason=None,
                 violations=(violation,),
                 finished_at=self._clock.now(),
             )
@@ -382,7 +382,7 @@ class Engine:
     ) -> RunOutcome:
         if results is None:
             results = tuple(
-                blank_result(step, StepStatus.SKIPPED, skip_reason="the run could not begin")
+                blank_result(step, StepStatus.SKIPPED, reason="the run could not begin")
                 for step in request.scenario.steps
             )
         if isinstance(error, OrchestraError):

@@ -110,7 +110,7 @@ class Execution:
             return False
         culprit = min(needed, key=lambda alias: self._results[alias].order_index)
         self._results[step.alias] = blank_result(
-            step, StepStatus.SKIPPED, skip_reason=f"it reads the reply of step '{culprit}', which has none"
+            step, StepStatus.SKIPPED, reason=f"it reads the reply of step '{culprit}', which has none"
         )
         return True
 
@@ -195,7 +195,7 @@ class Execution:
             finished_at=finished,
             duration_ms=(finished - started) / timedelta(milliseconds=1),
             violations=violations,
-            skip_reason=f"it tracks {_listed(failed)}, which failed" if failed else None,
+            reason=f"it tracks {_listed(failed)}, which failed" if failed else None,
         )
 
     async def _land(self, steps: Sequence[ScenarioStep]) -> None:
@@ -223,7 +223,7 @@ class Execution:
         return Verdict(status, results, fault, self._aborts_suite)
 
     def _unreached(self, step: ScenarioStep) -> StepResult:
-        return blank_result(step, StepStatus.SKIPPED, skip_reason=self._stop_reason or "the run ended before it")
+        return blank_result(step, StepStatus.SKIPPED, reason=self._stop_reason or "the run ended before it")
 
 
 def _late_steps(aliases: Sequence[str], waited_ms: int) -> tuple[Violation, ...]:

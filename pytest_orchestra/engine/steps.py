@@ -359,7 +359,7 @@ class StepPerformer:
         )
 
 
-def blank_result(step: ScenarioStep, status: StepStatus, *, skip_reason: str | None = None) -> StepResult:
+def blank_result(step: ScenarioStep, status: StepStatus, *, reason: str | None = None) -> StepResult:
     """Give the result of a step of which nothing but its state is known."""
     return StepResult(
         alias=step.alias,
@@ -369,7 +369,7 @@ def blank_result(step: ScenarioStep, status: StepStatus, *, skip_reason: str | N
         element_id=step.element_id,
         order_index=step.order_index,
         status=status,
-        skip_reason=skip_reason,
+        reason=reason,
     )
 
 

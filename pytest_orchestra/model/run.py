@@ -131,6 +131,7 @@ class StepResult:
 
     ``response`` is what templates see as ``step.ALIAS.response``. ``settling_time_ms`` runs from the end of the causing
     action to the moment an assertion first held. ``observations`` is the history of polls, equal neighbours merged.
+    ``reason`` says why a step was skipped, or failed without a violation of its own.
     """
 
     alias: str
@@ -152,7 +153,7 @@ class StepResult:
     exported: JsonObject = field(default_factory=dict)
     violations: tuple[Violation, ...] = ()
     fault: RunFault | None = None
-    skip_reason: str | None = None
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

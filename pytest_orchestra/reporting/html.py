@@ -183,8 +183,8 @@ def _evidence(step: StepResult, *, is_broken: bool) -> str:
     if step.fault is not None:
         parts.append(_fault(step.fault))
     parts += [_violation(violation) for violation in step.violations]
-    if is_broken and not step.violations and step.fault is None and step.skip_reason:
-        parts.append(f'<div class="violation">{_text(step.skip_reason)}</div>')
+    if is_broken and not step.violations and step.fault is None and step.reason:
+        parts.append(f'<div class="violation">{_text(step.reason)}</div>')
     parts.append(_folded(step, is_open=is_broken))
     return "".join(parts)
 

@@ -18,7 +18,7 @@ StepPolled      ``run_id``, ``alias``, ``poll`` (counts from 1), ``observed``
 StepFinished    ``run_id``, ``result``: alias, name, kind, channel_type, element_id, order_index, status, started_at,
                 finished_at, duration_ms, actual_status_code, response, settling_time_ms, polls, observations (value,
                 first_ms, last_ms, count), exchange (request, response, reproduce), exported, violations (type, code,
-                message, details, settling_time_ms), fault (error, message, hint, place), skip_reason
+                message, details, settling_time_ms), fault (error, message, hint, place), reason
 RunFinished     ``run``, ``status``, ``steps`` (each as ``result`` above, those not reached too), ``fault``,
                 ``reason``, ``queued_s``, ``is_kept``
 SuiteFinished   ``suite_run``

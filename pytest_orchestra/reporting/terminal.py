@@ -184,7 +184,7 @@ def _unreached(steps: Sequence[StepResult], page: Page) -> list[str]:
     reasons: dict[str, list[str]] = {}
     for step in steps:
         if not was_reached(step):
-            reasons.setdefault(printable(step.skip_reason or ""), []).append(label(step.alias))
+            reasons.setdefault(printable(step.reason or ""), []).append(label(step.alias))
     lines: list[str] = []
     for reason, aliases in reasons.items():
         text = f"not reached: {', '.join(aliases)}" + (f" ({reason})" if reason else "")
@@ -201,8 +201,8 @@ def _step(step: StepResult, page: Page) -> list[str]:
         lines += ["", *_fault(step.fault, page, _INDENT)]
     for violation in step.violations:
         lines += ["", *_violation(violation, page)]
-    if not step.violations and step.fault is None and step.skip_reason:
-        lines += ["", *(_INDENT + line for line in wrap(printable(step.skip_reason), page.width - len(_INDENT)))]
+    if not step.violations and step.fault is None and step.reason:
+        lines += ["", *(_INDENT + line for line in wrap(printable(step.reason), page.width - len(_INDENT)))]
     if step.observations:
         lines += _section("observed", history_lines(step.observations, page), page)
     if step.exchange is not None:

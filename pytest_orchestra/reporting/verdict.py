@@ -128,8 +128,8 @@ def step_reason(step: StepResult) -> str:
         more = len(step.violations) - 1
         others = f" (and {more} more violation{'s' if more > 1 else ''})" if more else ""
         return _one_line(violation_text(step.violations[0])) + others
-    if step.skip_reason:
-        return _one_line(printable(step.skip_reason))
+    if step.reason:
+        return _one_line(printable(step.reason))
     return "" if was_reached(step) else _NOT_REACHED
 
 

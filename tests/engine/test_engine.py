@@ -42,7 +42,7 @@ async def test_engine_unexpected_status_is_a_violation_and_stops_the_scenario(be
     [violation] = steps["place"].violations
     assert violation.type is ViolationType.HTTP_ERROR
     assert violation.message == "status 500 came where 2XX is expected"
-    assert (steps["read"].status, steps["read"].skip_reason) == (StepStatus.SKIPPED, "step 'place' failed before it")
+    assert (steps["read"].status, steps["read"].reason) == (StepStatus.SKIPPED, "step 'place' failed before it")
     assert len(bench.protocol.calls) == 1
 
 
@@ -56,7 +56,7 @@ async def test_engine_run_all_steps_goes_on_after_a_failure_but_not_without_its_
         mode=RunMode.RUN_ALL_STEPS,
     )
     assert [result.status.value for result in steps.values()] == ["FAILED", "SKIPPED", "PASSED"]
-    assert steps["read"].skip_reason == "it reads the reply of step 'place', which has none"
+    assert steps["read"].reason == "it reads the reply of step 'place', which has none"
     assert steps["place"].violations[0].message == "no reply came within 100 ms"
 
 
@@ -246,7 +246,7 @@ async def test_engine_barrier_reacts_to_a_failed_step_as_it_is_told(
     results = {result.alias: result for result in outcomes["main"].finished.steps}
     assert outcomes["main"].finished.status is RunStatus.FAILED
     assert results["join"].status is StepStatus.FAILED
-    assert results["join"].skip_reason == "it tracks step 'pay', which failed"
+    assert results["join"].reason == "it tracks step 'pay', which failed"
     assert results["ship"].status.value == after
     assert outcomes["other"].finished.status.value == other
 

@@ -131,7 +131,7 @@ def _unreached(step: StepResult, reason: str) -> StepResult:
         element_id=step.element_id,
         order_index=step.order_index,
         status=StepStatus.SKIPPED,
-        skip_reason=reason,
+        reason=reason,
     )
 
 

@@ -106,7 +106,7 @@ def test_run_html_of_a_fault_shows_fact_and_hint(failed):
     assert "environments.yaml:1: no environment 'stage'hint: add it" in text
 
 
-@pytest.mark.parametrize("where", ["name", "alias", "element_id", "skip_reason"])
+@pytest.mark.parametrize("where", ["name", "alias", "element_id", "reason"])
 def test_run_html_escapes_names_of_steps(failed, where):
     """Names from files bring no elements into the page."""
     steps = tuple(replace(step, **{where: SCRIPT}) for step in failed.steps)
@@ -154,7 +154,7 @@ def test_run_html_loads_nothing(failed):
 def test_run_html_of_a_barrier_tells_which_step_it_tracks(failed):
     """A broken step without a violation of its own names its reason, and has nothing to unfold."""
     step = replace(
-        failed.steps[1], violations=(), observations=(), exchange=None, skip_reason="it tracks step 'pay', which failed"
+        failed.steps[1], violations=(), observations=(), exchange=None, reason="it tracks step 'pay', which failed"
     )
     page = Page(run_html(replace(failed, steps=(step,))))
     assert len(page.with_class("violation")) == 1

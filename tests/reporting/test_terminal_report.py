@@ -382,7 +382,7 @@ def test_step_text_of_a_barrier_tells_which_step_it_tracks(passed):
         kind=StepKind.BARRIER,
         status=StepStatus.FAILED,
         exchange=None,
-        skip_reason="it tracks step 'pay', which failed",
+        reason="it tracks step 'pay', which failed",
     )
     assert step_text(barrier, width=60) == (
         "── place: Place order (Task_Place) ─────────────────────────\n\n  it tracks step 'pay', which failed"

@@ -276,7 +276,7 @@ async def test_record_step_keeps_all_of_a_result(store: RunStore):
         exported={"orderId": 7},
         violations=(Violation(ViolationType.HTTP_ERROR, "status", "500 is not 200", {"expected": 200}, 3.25),),
         fault=RunFault("StepError", "cannot", "try", "a.bpmn:1"),
-        skip_reason="because",
+        reason="because",
     )
     await store.record_step(lease, result, None, {})
     [stored] = await store.load(suite_run.id)
