@@ -11,12 +11,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import pytest
 from _pytest.fixtures import TopRequest
 
-__all__ = ["Anchor", "ItemFixtures", "enter_item_wrappers", "gate_is_open", "set_up_ahead"]
+__all__ = ["Anchor", "ItemFixtures", "enter_item_wrappers", "refusal", "set_up_ahead"]
+
+_CONFTESTS: Final = pytest.StashKey[dict[Path, list[object]]]()
 
 
 class Anchor(pytest.Item):
@@ -150,35 +152,45 @@ def set_up_ahead(item: pytest.Item, anchor: Anchor) -> Iterator[None]:
         state.teardown_exact(anchor)
 
 
-def gate_is_open(item: pytest.Item) -> Exception | None:
+def refusal(item: pytest.Item) -> BaseException | None:
     """Ask those who may forbid an item to run before it has any effect: skip and xfail marks, and its conftests.
 
     Gives the outcome exception (skip or fail) that one of them raised, or None. They are asked again when the item is
     reported.
     """
+    conftests = _conftests(item)
+    if not any(hasattr(each, "pytest_runtest_setup") for each in conftests) and not _is_marked(item):
+        return None
     manager = item.config.pluginmanager
-    asked = {manager.getplugin("skipping"), *_conftests(item)}
+    asked = {manager.getplugin("skipping"), *conftests}
     others = [plugin for plugin in manager.get_plugins() if plugin not in asked]
     try:
         manager.subset_hook_caller("pytest_runtest_setup", remove_plugins=others)(item=item)
     except (pytest.skip.Exception, pytest.fail.Exception, pytest.xfail.Exception) as outcome:
-        return cast("Exception", outcome)
+        return outcome
     return None
 
 
+def _is_marked(item: pytest.Item) -> bool:
+    return any(marker.name in ("skip", "skipif", "xfail") for marker in item.iter_markers())
+
+
 def _conftests(item: pytest.Item) -> list[object]:
-    """Give the conftest modules that lie beside or above the item's file."""
-    folders = set(item.path.parents)
-    return [
-        plugin
-        for plugin in item.config.pluginmanager.get_plugins()
-        if (file := getattr(plugin, "__file__", None)) and _is_conftest_in(str(file), folders)
-    ]
+    """Give the conftest modules that lie beside or above the item's file, found once for each folder."""
+    known = item.config.stash.setdefault(_CONFTESTS, {})
+    folder = item.path.parent
+    if folder not in known:
+        folders = {folder, *folder.parents}
+        known[folder] = [
+            plugin
+            for plugin in item.config.pluginmanager.get_plugins()
+            if (file := getattr(plugin, "__file__", None)) and _is_conftest_in(Path(str(file)), folders)
+        ]
+    return known[folder]
 
 
-def _is_conftest_in(file: str, folders: set[Path]) -> bool:
-    path = Path(file)
-    return path.name == "conftest.py" and path.parent in folders
+def _is_conftest_in(file: Path, folders: set[Path]) -> bool:
+    return file.name == "conftest.py" and file.parent in folders
 
 
 @contextmanager

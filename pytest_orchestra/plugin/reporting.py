@@ -53,8 +53,8 @@ class ScenarioReporting:
         call.duration = max(0.0, call.stop - call.start)
         item.user_properties = junit.user_properties(finished)
         report = yield
-        attach_outcome(report, finished)
-        if self._config.pluginmanager.hasplugin("html"):
+        attach_outcome(report, finished, travels=bool(worker_input(self._config)))
+        if self._config.getoption("htmlpath", default=None):
             extras = [*getattr(report, "extras", []), *html.html_extras(finished)]
             report.extras = extras  # type: ignore[attr-defined]  # pytest-html reads it
         allure.record_outcome(self._config, report, finished, self._labels(item))

@@ -11,7 +11,7 @@ from typing import Any, Final, NoReturn
 
 import pytest
 
-from pytest_orchestra.collection.adapter import Anchor, gate_is_open, set_up_ahead
+from pytest_orchestra.collection.adapter import Anchor, refusal, set_up_ahead
 from pytest_orchestra.collection.items import OrchestraItem, ScenarioItem
 from pytest_orchestra.engine.engine import RunOutcome, RunRequest
 from pytest_orchestra.engine.scheduling import Prerequisite
@@ -198,7 +198,7 @@ class ScenarioRunning:
         item.fault = item.fault or batch.dependencies.faults.get(item.nodeid)
         if item.problems or item.fault is not None or item.skip_reason is not None:
             return False
-        if gate_is_open(item) is not None:
+        if refusal(item) is not None:
             return False
         item.fixtures.resolve()
         item.fault = item.unusable_fixture()

@@ -7,7 +7,6 @@ from typing import Final
 
 from pytest_orchestra.model.process import ProcessDocument
 from pytest_orchestra.readers.bpmn import read_process_file
-from pytest_orchestra.readers.sequence import holds_sequence, read_sequence_file
 
 __all__ = ["PROCESS_SUFFIXES", "is_process_file", "read_process"]
 
@@ -17,13 +16,20 @@ PROCESS_SUFFIXES: Final = (".bpmn", ".bpmn2", ".bpmn20.xml", *_SEQUENCE_SUFFIXES
 
 def read_process(path: Path) -> ProcessDocument:
     """Read a BPMN file or a file of sequence diagrams. What is wrong with it is told in its problems."""
-    read = read_sequence_file if _is_of(path, _SEQUENCE_SUFFIXES) else read_process_file
-    return read(path)
+    if not _is_of(path, _SEQUENCE_SUFFIXES):
+        return read_process_file(path)
+    from pytest_orchestra.readers.sequence import read_sequence_file  # noqa: PLC0415  most projects have none
+
+    return read_sequence_file(path)
 
 
 def is_process_file(path: Path) -> bool:
     """Tell whether a file is a process model: by its name, and a diagram, which may be of any kind, by its text."""
-    return _is_of(path, PROCESS_SUFFIXES) and (not _is_of(path, _SEQUENCE_SUFFIXES) or holds_sequence(path))
+    if not _is_of(path, _SEQUENCE_SUFFIXES):
+        return _is_of(path, PROCESS_SUFFIXES)
+    from pytest_orchestra.readers.sequence import holds_sequence  # noqa: PLC0415  as above
+
+    return holds_sequence(path)
 
 
 def _is_of(path: Path, suffixes: tuple[str, ...]) -> bool:

@@ -35,3 +35,10 @@ def test_attach_outcome_with_a_lone_surrogate_can_be_encoded(report, passed):
     (carried,) = outcome_of(report).steps
     assert carried.name == "a\\ud800\\ud800"
     assert carried.response == {"body": ["\\udfff"]}
+
+
+def test_outcome_of_a_report_that_stays_is_the_very_one(report, passed):
+    """In one process nothing is encoded, and nothing is put into the report that another plugin could stumble over."""
+    attach_outcome(report, passed, travels=False)
+    assert outcome_of(report) is passed
+    assert not hasattr(report, ATTRIBUTE)
