@@ -20,6 +20,7 @@ OrchestraError
 │   ├── SchemaVersionError     its schema is newer than this version understands
 │   └── LeaseLostError         another worker holds the run by now; this one's writes are refused
 └── StepError                  a step cannot be carried out as written
+    └── StepInDoubtError       it was under way when its run was cut off, and must not be repeated
 
 A *Violation* (``pytest_orchestra.model.run``) is the other thing: the system under test is wrong.
 Every message reads ``place: fact with 'values'``; the hint, if any, is one action.
@@ -43,8 +44,10 @@ __all__ = [
     "SecretNotFoundError",
     "SettingsError",
     "StepError",
+    "StepInDoubtError",
     "StoreError",
     "StoreUnavailableError",
+    "SuiteTimeoutError",
     "TemplateError",
     "TemplateSyntaxError",
     "UndefinedVariableError",
@@ -203,3 +206,11 @@ class LeaseLostError(StoreError):
 
 class StepError(OrchestraError):
     """A step cannot be carried out as written."""
+
+
+class StepInDoubtError(StepError):
+    """A step was under way when its run was cut off; nobody knows whether it took effect, and it is not repeated."""
+
+
+class SuiteTimeoutError(OrchestraError):
+    """The time of the whole session was over before the run began."""

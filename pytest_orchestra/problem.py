@@ -32,13 +32,22 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that a reader or the generation found wrong, with one action that mends it."""
+    """One thing that a reader or the generation found wrong, with one action that mends it.
+
+    ``code`` is the stable name of the rule that was broken (``deadlock``), empty where the message stands for itself.
+    """
 
     severity: Severity
     place: Place
     message: str
     hint: str | None = None
     element: str | None = None
+    code: str = ""
+
+    @property
+    def label(self) -> str:
+        """How a list of problems calls it: ``error``, or with the rule ``warning[deadlock]``."""
+        return f"{self.severity.value}[{self.code}]" if self.code else self.severity.value
 
     def __str__(self) -> str:
         text = f"{self.place}: {self.message}"

@@ -1,18 +1,29 @@
-"""Read the condition languages that occur in BPMN files as one: JUEL, FEEL, XPath, Java, Groovy, JavaScript, Jinja.
+"""Read the condition languages that occur in BPMN files as one: JUEL, FEEL, XPath, Java, Groovy, JavaScript, Python ...
 
 Their comparisons, literals, variables and logical operators differ in spelling only. A part that is none of these is
 opaque, and so is a text that does not parse at all.
+
+FEEL: OMG DMN 1.5, chapter 10. JUEL: Jakarta Expression Language 5.0. XPath: W3C, version 1.0.
 """
 
 from __future__ import annotations
 
-import re
+from collections.abc import Callable
 from functools import lru_cache
 
+from pytest_orchestra.generation.condition_calls import CONSTANTS, compared
+from pytest_orchestra.generation.condition_operands import OPAQUE_OPERATORS, PROPERTIES, OperandReader
+from pytest_orchestra.generation.condition_tokens import (
+    Language,
+    NotUnderstoodError,
+    Token,
+    language_of,
+    tokens_of,
+)
 from pytest_orchestra.generation.conditions import (
-    Arithmetic,
     Collection,
     Comparison,
+    Conditional,
     Dialect,
     Expression,
     Junction,
@@ -22,122 +33,105 @@ from pytest_orchestra.generation.conditions import (
     Opaque,
     Property,
 )
-from pytest_orchestra.generation.limits import MAX_CONDITION_DEPTH, MAX_CONDITION_LENGTH
+from pytest_orchestra.generation.limits import MAX_CONDITION_DEPTH
 
 __all__ = ["parse_condition"]
 
-_TOKEN = re.compile(
-    r"""\s*(?:
-      (?P<text>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')
-    | (?P<number>\d+(?:\.\d+)?(?:[eE][+-]?\d+)?(?![\w.]))
-    | (?P<word>[^\W\d]\w*)
-    | (?P<sign>===|!==|==|!=|<>|<=|>=|&&|\|\||\?\.|[=<>!()\[\],.:+\-*/%])
-    )""",
-    re.VERBOSE,
-)
 _COMPARATORS = {
     "==": "==", "===": "==", "=": "==", "eq": "==",
     "!=": "!=", "!==": "!=", "<>": "!=", "ne": "!=",
     "<": "<", "lt": "<", "<=": "<=", "le": "<=",
     ">": ">", "gt": ">", ">=": ">=", "ge": ">=",
-    "in": "in",
 }  # fmt: skip
-_CONSTANTS = {
-    "true": True, "True": True, "TRUE": True,
-    "false": False, "False": False, "FALSE": False,
-    "null": None, "none": None, "None": None, "nil": None, "undefined": None,
-}  # fmt: skip
-_OPERATOR_WORDS = frozenset({"and", "or", "not", "in", "eq", "ne", "lt", "le", "gt", "ge"})
-_OPAQUE_WORDS = frozenset({"some", "every", "if", "for", "between", "instanceof", "matches"})
-_GETTERS = frozenset({"getVariable", "getDataObject", "getDataInput", "getDataProperty", "getProcessVariable"})
-_PROPERTIES = {"none": "none", "null": "none", "defined": "defined"}
+_ANSWERS = frozenset(
+    (
+        *("yes", "no", "y", "n", "ok", "nok", "else", "otherwise", "default", "_undefined"),
+        *("ja", "nein", "nej", "nee", "oui", "non", "si", "sim", "tak", "nie"),
+    )
+)
+"""Words that answer a question in prose, and are no variables."""
 
 
 @lru_cache(maxsize=4_096)
-def parse_condition(text: str, dialect: Dialect = Dialect.MODEL) -> Expression:
-    """Give the condition of a text, ``Opaque`` where it is not understood."""
-    bare = _unwrap(text.strip())
-    tokens = _tokens(bare)
+def parse_condition(text: str, dialect: Dialect = Dialect.MODEL, language: str | None = None) -> Expression:
+    """Give the condition of a text, ``Opaque`` where it is not understood.
+
+    ``language`` is what the file states for this very condition; the text goes before it.
+    """
+    kind = Language.OTHER if dialect is Dialect.TEMPLATE else language_of(text, language)
+    tokens = tokens_of(text, kind)
     if tokens is None:
         return Opaque(text)
     try:
-        return _Parser(tokens, dialect).whole()
-    except _NotUnderstoodError:
+        found = _Parser(tokens, dialect, kind).whole()
+    except NotUnderstoodError:
         return Opaque(text)
+    return Opaque(text) if isinstance(found, Opaque) or _is_prose(found, tokens, kind) else found
 
 
-class _NotUnderstoodError(Exception):
-    """The text is no expression of the common language."""
+def _is_prose(expression: Expression, tokens: list[Token], language: Language) -> bool:
+    """Whether a text is what people read: words without any sign, though it could be a name with spaces."""
+    if not isinstance(expression, Name) or language is Language.FEEL or any(token.kind != "word" for token in tokens):
+        return False
+    return len(tokens) > 1 or tokens[0].text.casefold() in _ANSWERS
 
 
-def _unwrap(text: str) -> str:
-    for begin, end in (("${", "}"), ("#{", "}"), ("{{", "}}")):
-        inner = text[len(begin) : -len(end)]
-        if text.startswith(begin) and text.endswith(end) and "{" not in inner and "}" not in inner:
-            return inner.strip()
-    if text.startswith("=") and not text.startswith("=="):
-        return text[1:].strip()
-    if text.startswith("return ") and text.endswith(";"):
-        return text[len("return ") : -1].strip()
-    return text
-
-
-def _tokens(text: str) -> list[tuple[str, str]] | None:
-    if not text or len(text) > MAX_CONDITION_LENGTH:
-        return None
-    found: list[tuple[str, str]] = []
-    position = 0
-    while position < len(text):
-        token = _TOKEN.match(text, position)
-        if token is None:
-            return None
-        found.append((str(token.lastgroup), token[str(token.lastgroup)]))
-        position = token.end()
-    return found
-
-
-class _Parser:
-    def __init__(self, tokens: list[tuple[str, str]], dialect: Dialect) -> None:
-        self._tokens = [*tokens, ("end", "")]
-        self._dialect = dialect
-        self._at = 0
-        self._depth = 0
-
+class _Parser(OperandReader):
     def whole(self) -> Expression:
-        expression = self._alternatives()
-        if self._tokens[self._at][0] != "end":
-            raise _NotUnderstoodError
+        if any(token == Token("word", "return", token.glued) for token in self._tokens) and not self._is_template:
+            self._declarations()
+        expression = self._test(Opaque("?")) if self._sees(*_COMPARATORS) else self._expression()
+        while self._take(";") is not None:
+            pass
+        if self._tokens[self._at].kind != "end":
+            raise NotUnderstoodError
         return expression
 
-    def _sees(self, *spellings: str) -> bool:
-        kind, spelling = self._tokens[self._at]
-        return kind in ("word", "sign") and spelling in spellings
+    def _declarations(self) -> None:
+        """Read ``Integer i = (Integer) kcontext.getVariable("i"); return`` up to the returned expression."""
+        while self._take("return") is None:
+            words = 0
+            while self._tokens[self._at].kind == "word" or self._sees(".", "<", ">", ","):
+                words += self._tokens[self._at].kind == "word"
+                self._at += 1
+            name = self._tokens[self._at - 1].text
+            if not words or self._take("=") is None:
+                raise NotUnderstoodError
+            self._locals[name] = self._expression()
+            self._demand(";")
 
-    def _take(self, *spellings: str) -> str | None:
-        if not self._sees(*spellings):
-            return None
-        self._at += 1
-        return self._tokens[self._at - 1][1]
-
-    def _next(self) -> tuple[str, str]:
-        kind, spelling = self._tokens[self._at]
-        if kind == "end":
-            raise _NotUnderstoodError
-        self._at += 1
-        return kind, spelling
-
-    def _demand(self, spelling: str) -> None:
-        if self._take(spelling) is None:
-            raise _NotUnderstoodError
-
-    def _alternatives(self) -> Expression:
+    def _expression(self) -> Expression:
         self._depth += 1
         if self._depth > MAX_CONDITION_DEPTH:
-            raise _NotUnderstoodError
+            raise NotUnderstoodError
+        found = self._conditional()
+        self._depth -= 1
+        return found
+
+    def _conditional(self) -> Expression:
+        if self._take("if") is not None:
+            test = self._expression()
+            self._demand("then")
+            then = self._expression()
+            self._demand("else")
+            return Conditional(test, then, self._expression())
+        first = self._alternatives()
+        if self._take("?") is not None:
+            self._ternaries += 1
+            then = self._expression()
+            self._ternaries -= 1
+            self._demand(":")
+            return Conditional(first, then, self._expression())
+        if self._take("if") is not None:
+            test = self._alternatives()
+            self._demand("else")
+            return Conditional(test, first, self._expression())
+        return first
+
+    def _alternatives(self) -> Expression:
         parts = [self._conjunction()]
         while self._take("or", "||") is not None:
             parts.append(self._conjunction())
-        self._depth -= 1
         return parts[0] if len(parts) == 1 else Junction(conjunctive=False, parts=tuple(parts))
 
     def _conjunction(self) -> Expression:
@@ -155,155 +149,119 @@ class _Parser:
 
     def _comparison(self) -> Expression:
         left = self._sum()
-        if self._dialect is Dialect.TEMPLATE and self._take("is") is not None:
+        if self._sees("is") and self._is_property():
             return self._property(left)
-        negated = self._sees("not") and self._tokens[self._at + 1] == ("word", "in")
+        negated = self._sees("not") and self._sees_next("in", "between")
         if negated:
             self._at += 1
+        found = self._related(left)
+        return Negation(found) if negated else found
+
+    def _related(self, left: Expression) -> Expression:
+        if self._take("between") is not None:
+            return self._between(left)
+        if self._take("in") is not None:
+            return self._membership(left)
+        if self._sees(*OPAQUE_OPERATORS) or (self._sees("instance") and self._sees_next("of")):
+            return self._opaque_relation()
         symbol = self._take(*_COMPARATORS)
         if symbol is None:
             return left
         right = self._sum()
         if self._sees(*_COMPARATORS):
-            raise _NotUnderstoodError
-        comparison = Comparison(_COMPARATORS[symbol], left, right)
-        return Negation(comparison) if negated else comparison
+            return self._chain(left, symbol, right)
+        if isinstance(left, Collection) and len(left.items) == 1 and not isinstance(right, Collection):
+            left = left.items[0]  # FEEL: a list of one equals its item
+        return compared(_COMPARATORS[symbol], left, right)
+
+    def _chain(self, left: Expression, symbol: str, right: Expression) -> Expression:
+        """Read ``1 < x < 5`` where that means both."""
+        if not self._is_template and self._language is not Language.PYTHON:
+            raise NotUnderstoodError
+        parts = [compared(_COMPARATORS[symbol], left, right)]
+        while (symbol_on := self._take(*_COMPARATORS)) is not None:
+            left, right = right, self._sum()
+            parts.append(compared(_COMPARATORS[symbol_on], left, right))
+        return Junction(conjunctive=True, parts=tuple(parts))
+
+    def _opaque_relation(self) -> Expression:
+        operator = self._next().text
+        self._take("of")
+        self._sum()
+        return Opaque(operator)
 
     def _property(self, operand: Expression) -> Expression:
+        self._at += 1
         negated = self._take("not") is not None
-        name = self._take(*_PROPERTIES)
-        if name is None:
-            raise _NotUnderstoodError
-        found = Property(_PROPERTIES[name], operand)
+        found: Expression
+        if self._sees("True", "False", "true", "false"):
+            found = Comparison("==", operand, Literal(CONSTANTS[self._next().text]))
+        else:
+            name = self._take(*PROPERTIES)
+            if name is None or (name == "empty" and self._is_template):
+                raise NotUnderstoodError
+            found = Property(PROPERTIES[name], operand)
         return Negation(found) if negated else found
 
-    def _sum(self) -> Expression:
-        expression = self._product()
-        while (symbol := self._take("+", "-")) is not None:
-            expression = Arithmetic(symbol, expression, self._product())
-        return expression
+    def _between(self, left: Expression) -> Expression:
+        low = self._sum()
+        self._demand("and")
+        high = self._sum()
+        return Junction(conjunctive=True, parts=(Comparison(">=", left, low), Comparison("<=", left, high)))
 
-    def _product(self) -> Expression:
-        expression = self._unary()
-        while (symbol := self._take("*", "/", "%")) is not None:
-            expression = Arithmetic(symbol, expression, self._unary())
-        return expression
+    def _membership(self, left: Expression) -> Expression:
+        if self._is_template:
+            return Comparison("in", left, self._sum())
+        found = self._tried(lambda: self._range(left))
+        if found is None and self._sees("("):
+            found = self._tried(lambda: self._tests(left))
+        if found is None and self._sees(*_COMPARATORS):
+            found = self._test(left)
+        return Comparison("in", left, self._sum()) if found is None else found
 
-    def _unary(self) -> Expression:
-        negations = 0
-        while self._take("!") is not None:
-            negations += 1
-        if self._take("-") is not None:
-            return Arithmetic("-", Literal(0), self._postfix())
-        if self._dialect is Dialect.MODEL and self._sees("empty") and self._tokens[self._at + 1][0] == "word":
-            self._at += 1
-            expression: Expression = Property("empty", self._postfix())
-        else:
-            expression = self._postfix()
-        return Negation(expression) if negations % 2 else expression
+    def _tried(self, rule: Callable[[], Expression]) -> Expression | None:
+        at, depth = self._at, self._depth
+        try:
+            return rule()
+        except NotUnderstoodError:
+            self._at, self._depth = at, depth
+            return None
 
-    def _postfix(self) -> Expression:
-        expression = self._atom()
-        while True:
-            if self._take(".", "?.") is not None:
-                kind, word = self._next()
-                if kind != "word":
-                    raise _NotUnderstoodError
-                expression = self._method(expression, word) if self._sees("(") else _member(expression, word)
-            elif self._take("[") is not None:
-                kind, spelling = self._next()
-                self._demand("]")
-                expression = _member(expression, _index(kind, spelling))
-            else:
-                return expression
+    def _range(self, left: Expression) -> Expression:
+        """Read what follows in ``x in [1..5]``; a bracket turned away from the range, or round, leaves its end out."""
+        opening = self._take("[", "(", "]")
+        if opening is None:
+            raise NotUnderstoodError
+        low = self._sum()
+        self._demand("..")
+        high = self._sum()
+        closing = self._take("]", ")", "[")
+        if closing is None:
+            raise NotUnderstoodError
+        at_least = Comparison(">=" if opening == "[" else ">", left, low)
+        return Junction(conjunctive=True, parts=(at_least, Comparison("<=" if closing == "]" else "<", left, high)))
 
-    def _atom(self) -> Expression:
-        kind, spelling = self._tokens[self._at]
-        if kind == "text":
-            self._at += 1
-            return Literal(_unquote(spelling))
-        if kind == "number":
-            self._at += 1
-            return Literal(float(spelling) if re.search(r"[.eE]", spelling) else int(spelling))
-        if kind == "word" and spelling not in _OPERATOR_WORDS | _OPAQUE_WORDS:
-            return self._word()
-        if self._take("(") is not None:
-            return self._parenthesis()
-        if self._take("[") is not None:
-            return Collection(self._items("]"))
-        raise _NotUnderstoodError
-
-    def _parenthesis(self) -> Expression:
-        items = self._items(")")
-        return items[0] if len(items) == 1 else Collection(items)
-
-    def _items(self, end: str) -> tuple[Expression, ...]:
-        items: list[Expression] = []
-        while self._take(end) is None:
-            items.append(self._alternatives())
-            if not self._sees(end):
-                self._demand(",")
-        return tuple(items)
-
-    def _word(self) -> Expression:
-        words = [self._tokens[self._at][1]]
-        self._at += 1
-        if self._sees(":") and self._tokens[self._at + 1][0] == "word":
-            words = [self._tokens[self._at + 1][1]]
-            self._at += 2
-            if not self._sees("("):
-                raise _NotUnderstoodError
-        if self._sees("("):
-            return self._call(words[0])
-        if words[0] in _CONSTANTS:
-            return Literal(_CONSTANTS[words[0]])
-        while self._dialect is Dialect.MODEL and self._is_plain_word():
-            words.append(self._tokens[self._at][1])
-            self._at += 1
-        return Name((" ".join(words),))
-
-    def _is_plain_word(self) -> bool:
-        kind, spelling = self._tokens[self._at]
-        return kind == "word" and spelling not in _OPERATOR_WORDS | _OPAQUE_WORDS
-
-    def _call(self, function: str) -> Expression:
-        arguments = self._arguments()
-        if function in _CONSTANTS and not arguments:
-            return Literal(_CONSTANTS[function])
-        return _variable(function, arguments) or Opaque(function)
-
-    def _method(self, owner: Expression, method: str) -> Expression:
-        arguments = self._arguments()
-        if method == "equals" and len(arguments) == 1:
-            return Comparison("==", owner, arguments[0])
-        if method == "isEmpty" and not arguments:
-            return Property("empty", owner)
-        return _variable(method, arguments) or Opaque(method)
-
-    def _arguments(self) -> tuple[Expression, ...]:
+    def _tests(self, left: Expression) -> Expression:
+        """Read what follows in ``x in (1, > 5, [7..9])``: whether one of the tests holds for ``x``."""
         self._demand("(")
-        return self._items(")")
+        values: list[Expression] = []
+        tests: list[Expression] = []
+        while self._take(")") is None:
+            found = self._tried(lambda: self._range(left))
+            if found is None and self._sees(*_COMPARATORS):
+                found = self._test(left)
+            if found is None:
+                values.append(self._expression())
+            else:
+                tests.append(found)
+            if not self._sees(")"):
+                self._demand(",")
+        if len(values) == 1 and not isinstance(values[0], Literal) and not tests:
+            return Comparison("in", left, values[0])
+        if values or not tests:
+            tests.append(Comparison("in", left, Collection(tuple(values))))
+        return tests[0] if len(tests) == 1 else Junction(conjunctive=False, parts=tuple(tests))
 
-
-def _variable(function: str, arguments: tuple[Expression, ...]) -> Expression | None:
-    if function in _GETTERS and len(arguments) == 1:
-        argument = arguments[0]
-        if isinstance(argument, Literal) and isinstance(argument.value, str) and argument.value:
-            return Name((argument.value,))
-    return None
-
-
-def _member(owner: Expression, key: str | int) -> Expression:
-    return Name((*owner.path, key)) if isinstance(owner, Name) else Opaque(str(key))
-
-
-def _index(kind: str, spelling: str) -> str | int:
-    if kind == "text":
-        return _unquote(spelling)
-    if kind == "number" and spelling.isdigit():
-        return int(spelling)
-    raise _NotUnderstoodError
-
-
-def _unquote(spelling: str) -> str:
-    return re.sub(r"\\(.)", r"\1", spelling[1:-1])
+    def _test(self, left: Expression) -> Expression:
+        symbol = self._next().text
+        return Comparison(_COMPARATORS[symbol], left, self._sum())

@@ -13,13 +13,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, TypeAlias
 
+from pytest_orchestra.generation.limits import MAX_ITEMS
 from pytest_orchestra.model.json import JsonObject, JsonValue
 
 __all__ = [
     "UNKNOWN",
     "Arithmetic",
+    "Call",
     "Collection",
     "Comparison",
+    "Conditional",
     "Dialect",
     "Expression",
     "Junction",
@@ -28,8 +31,12 @@ __all__ = [
     "Negation",
     "Opaque",
     "Property",
+    "Quantifier",
     "Unknown",
+    "is_opaque",
     "names_in",
+    "parts_of",
+    "rewritten",
     "truth_of",
     "value_of",
 ]
@@ -59,9 +66,13 @@ class Literal:
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """A path into the data: ``data.order.amount`` and ``order.amount`` alike are ``("order", "amount")``."""
+    """A path into the data, as it is written: ``data.order.amount`` and ``order.amount`` mean the same value.
+
+    ``is_call`` says that the text calls a getter (``order.getAmount()``), which may answer differently each time.
+    """
 
     path: tuple[str | int, ...]
+    is_call: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +130,49 @@ class Property:
     operand: Expression
 
 
-Expression: TypeAlias = Literal | Name | Opaque | Negation | Junction | Comparison | Arithmetic | Collection | Property
+@dataclass(frozen=True, slots=True)
+class Conditional:
+    """``then`` where ``test`` holds, else ``otherwise``."""
+
+    test: Expression
+    then: Expression
+    otherwise: Expression
+
+
+@dataclass(frozen=True, slots=True)
+class Quantifier:
+    """Whether ``every`` item of the collection, or some, satisfies the condition, which calls it ``variable``."""
+
+    every: bool
+    variable: str
+    collection: Expression
+    condition: Expression
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A pure function: ``lower``, ``upper``, ``trim``, ``starts``, ``ends`` and ``length`` of texts, ``size`` of lists,
+    ``compare``, ``absolute``.
+    """
+
+    function: str
+    arguments: tuple[Expression, ...]
+
+
+Expression: TypeAlias = (
+    Literal
+    | Name
+    | Opaque
+    | Negation
+    | Junction
+    | Comparison
+    | Arithmetic
+    | Collection
+    | Property
+    | Conditional
+    | Quantifier
+    | Call
+)
 
 _ORDERINGS: Mapping[str, Callable[[Any, Any], object]] = {
     "<": operator.lt,
@@ -134,25 +187,85 @@ _NUMERIC: Mapping[str, Callable[[float, float], float]] = {
     "/": operator.truediv,
     "%": operator.mod,
 }
+_OF_TEXT: Mapping[str, Callable[[str], str]] = {"lower": str.lower, "upper": str.upper, "trim": str.strip}
+
+
+def parts_of(expression: Expression) -> tuple[Expression, ...]:
+    """Give the expressions that one is made of, in the order of the text; none for a constant, name or opaque part."""
+    match expression:
+        case Negation(operand) | Property(_, operand):
+            return (operand,)
+        case Junction(_, parts) | Collection(parts) | Call(_, parts):
+            return parts
+        case Comparison(_, left, right) | Arithmetic(_, left, right):
+            return (left, right)
+        case Conditional(test, then, otherwise):
+            return (test, then, otherwise)
+        case Quantifier(_, _, collection, condition):
+            return (collection, condition)
+        case _:
+            return ()
+
+
+def rewritten(expression: Expression, change: Callable[[Name], Expression]) -> Expression:
+    """Give an expression in which every name has been changed; the variables of quantifiers stay."""
+    match expression:
+        case Name():
+            return change(expression)
+        case Negation(operand):
+            return Negation(rewritten(operand, change))
+        case Property(name, operand):
+            return Property(name, rewritten(operand, change))
+        case Junction(conjunctive, parts):
+            return Junction(conjunctive, tuple(rewritten(part, change) for part in parts))
+        case Collection(items):
+            return Collection(tuple(rewritten(item, change) for item in items))
+        case Call(function, arguments):
+            return Call(function, tuple(rewritten(argument, change) for argument in arguments))
+        case Comparison(symbol, left, right):
+            return Comparison(symbol, rewritten(left, change), rewritten(right, change))
+        case Arithmetic(symbol, left, right):
+            return Arithmetic(symbol, rewritten(left, change), rewritten(right, change))
+        case Conditional(test, then, otherwise):
+            return Conditional(*(rewritten(part, change) for part in (test, then, otherwise)))
+        case Quantifier(every, variable, collection, condition):
+
+            def unbound(name: Name) -> Expression:
+                return name if name.path[0] == variable else change(name)
+
+            return Quantifier(every, variable, rewritten(collection, change), rewritten(condition, unbound))
+        case _:
+            return expression
 
 
 def names_in(expression: Expression) -> tuple[tuple[str | int, ...], ...]:
     """Give the paths that an expression reads, each once, in the order of the text."""
     found: dict[tuple[str | int, ...], None] = {}
-    waiting: list[Expression] = [expression]
+    waiting: list[tuple[Expression, frozenset[str | int]]] = [(expression, frozenset())]
+    while waiting:
+        part, bound = waiting.pop()
+        if isinstance(part, Name):
+            if part.path[0] not in bound:
+                found.setdefault(part.path)
+        elif isinstance(part, Quantifier):
+            waiting.append((part.condition, bound | {part.variable}))
+            waiting.append((part.collection, bound))
+        else:
+            waiting.extend((inner, bound) for inner in reversed(parts_of(part)))
+    return tuple(found)
+
+
+def is_opaque(expression: Expression) -> bool:
+    """Whether nothing of an expression is understood: it compares nothing but opaque parts and constants."""
+    waiting = [expression]
+    seen = False
     while waiting:
         part = waiting.pop()
         if isinstance(part, Name):
-            found.setdefault(part.path)
-        elif isinstance(part, Negation | Property):
-            waiting.append(part.operand)
-        elif isinstance(part, Junction):
-            waiting.extend(reversed(part.parts))
-        elif isinstance(part, Comparison | Arithmetic):
-            waiting.extend((part.right, part.left))
-        elif isinstance(part, Collection):
-            waiting.extend(reversed(part.items))
-    return tuple(found)
+            return False
+        seen = seen or isinstance(part, Opaque)
+        waiting.extend(parts_of(part))
+    return seen
 
 
 def truth_of(expression: Expression, data: JsonObject, dialect: Dialect) -> bool | None:
@@ -160,6 +273,12 @@ def truth_of(expression: Expression, data: JsonObject, dialect: Dialect) -> bool
     if isinstance(expression, Negation):
         inner = truth_of(expression.operand, data, dialect)
         return None if inner is None else not inner
+    if isinstance(expression, Quantifier):
+        return _quantified(expression, data, dialect)
+    if isinstance(expression, Conditional):
+        chosen = truth_of(expression.test, data, dialect)
+        then, otherwise = (truth_of(part, data, dialect) for part in (expression.then, expression.otherwise))
+        return then if chosen or then is otherwise else (None if chosen is None else otherwise)
     if isinstance(expression, Junction):
         decisive = not expression.conjunctive
         unknown = False
@@ -182,9 +301,14 @@ def value_of(expression: Expression, data: JsonObject, dialect: Dialect) -> Json
             return _look_up(path, data)
         case Opaque():
             return UNKNOWN
-        case Negation() | Junction():
+        case Negation() | Junction() | Quantifier():
             held = truth_of(expression, data, dialect)
             return UNKNOWN if held is None else held
+        case Conditional(test, then, otherwise):
+            chosen = truth_of(test, data, dialect)
+            return UNKNOWN if chosen is None else value_of(then if chosen else otherwise, data, dialect)
+        case Call(function, arguments):
+            return _call(function, [value_of(argument, data, dialect) for argument in arguments])
         case Collection(items):
             return _collect([value_of(item, data, dialect) for item in items])
         case Property(name, operand):
@@ -214,6 +338,40 @@ def _member(value: JsonValue | Unknown, step: str | int) -> JsonValue | Unknown:
 def _collect(values: list[JsonValue | Unknown]) -> JsonValue | Unknown:
     known = [value for value in values if not isinstance(value, Unknown)]
     return known if len(known) == len(values) else UNKNOWN
+
+
+def _quantified(quantifier: Quantifier, data: JsonObject, dialect: Dialect) -> bool | None:
+    items = value_of(quantifier.collection, data, dialect)
+    if isinstance(items, str | Unknown) or not isinstance(items, Sequence):
+        return None
+    decisive = not quantifier.every
+    unknown = False
+    for item in items[:MAX_ITEMS]:
+        held = truth_of(quantifier.condition, {**data, quantifier.variable: item}, dialect)
+        if held is decisive:
+            return decisive
+        unknown = unknown or held is None
+    return None if unknown or len(items) > MAX_ITEMS else not decisive
+
+
+def _call(function: str, arguments: Sequence[JsonValue | Unknown]) -> JsonValue | Unknown:
+    first = arguments[0]
+    if function in _OF_TEXT:
+        return _OF_TEXT[function](first) if isinstance(first, str) else UNKNOWN
+    if function in ("length", "size"):
+        return len(first) if isinstance(first, str | Sequence | Mapping) else UNKNOWN
+    if function == "absolute":
+        return abs(first) if isinstance(first, int | float) and not isinstance(first, bool) else UNKNOWN
+    second = arguments[1]
+    if function == "compare":
+        if isinstance(first, Unknown) or isinstance(second, Unknown) or _family(first) != _family(second):
+            return UNKNOWN
+        if _family(first) not in ("number", "text"):
+            return UNKNOWN
+        return bool(_ORDERINGS[">"](first, second)) - bool(_ORDERINGS["<"](first, second))
+    if not isinstance(first, str) or not isinstance(second, str):
+        return UNKNOWN
+    return first.startswith(second) if function == "starts" else first.endswith(second)
 
 
 def _has_property(name: str, operand: Expression, data: JsonObject, dialect: Dialect) -> JsonValue | Unknown:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from pytest_orchestra.generation.conflicts import explain_conflict
 from pytest_orchestra.generation.decisions import Decision
 from pytest_orchestra.generation.fitting import classify
 from pytest_orchestra.generation.game import FailureKind, Game, Run
@@ -75,7 +76,7 @@ def find_run(
     members = named or usable
     best: tuple[tuple[int, int], Run] | None = None
     for kind in classify(game.table, members)[0]:
-        run, _ = _attempt(View(own_game, kind.forbidden), demand)
+        run, _ = _attempt(View(own_game, kind.forbidden, kind.forbidden_visits), demand)
         if run is None or not fitting_data(own_game, run) & kind.members:
             continue
         merit = ((fitting_data(own_game, run) & members).bit_count() if named else 1, -len(run.edges))
@@ -86,6 +87,11 @@ def find_run(
     run, closest = _attempt(View(own_game), demand)
     if run is not None:
         return run, ()
+    if own_game.knowledge is not None and not own_game.knowledge.is_empty:
+        run, free = _attempt(View(replace(own_game, knowledge=None)), demand)
+        if run is not None:  # what the user demands goes before what conditions say
+            return run, (_contradictory(own_game, demand, closest, demand.definition.place or home),)
+        closest = free
     return None, (_impossible(own_game, demand, closest, demand.definition.place or home),)
 
 
@@ -144,6 +150,15 @@ def _unmet(game: Game, demand: Demand, run: Run) -> int | None:
     return None
 
 
+def _contradictory(game: Game, demand: Demand, closest: Attempt | None, place: Place) -> Problem:
+    fact = f"the decisions of scenario '{demand.definition.key}' contradict each other"
+    failures = closest.contradictions if closest is not None else ()
+    if failures and failures[-1].conflict is not None:
+        fact += f": {explain_conflict(game.decisions, failures[-1].conflict)}"
+    hint = "change its decisions, or mend the conditions"
+    return Problem(Severity.WARNING, place, fact, hint=hint, element=demand.definition.key)
+
+
 def _impossible(game: Game, demand: Demand, closest: Attempt | None, place: Place) -> Problem:
     key = demand.definition.key
     unmet = _unmet(game, demand, closest.partial) if closest is not None else None
@@ -157,6 +172,7 @@ def _impossible(game: Game, demand: Demand, closest: Attempt | None, place: Plac
             FailureKind.STUCK: f"it gets stuck{where}",
             FailureKind.LOOPING: f"it repeats a loop too often{where}",
             FailureKind.TOO_LONG: f"its tokens multiply without end{where}",
+            FailureKind.CONTRADICTION: f"its conditions contradict each other{where}",
         }
         fact += f": {reasons[failure.kind]}"
     elif name is not None:

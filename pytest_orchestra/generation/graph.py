@@ -1,29 +1,33 @@
 """The control flow of a process as the graph on which tokens move.
 
 Nodes become points, sequence flows become edges, and what BPMN does without drawing it becomes edges as well: entering
-a sub-process and its end, a boundary event as an outcome of its activity, a link, an error that is caught.
-Nesting is flattened: an activity with an inside or with boundary events has a second point, its *exit*, where its
-outgoing flows begin, and the inside of a sub-process has an *entry*. What is not played is left out with a reason.
+a sub-process and its end, a boundary event as an outcome of its activity, an event sub-process that an event sets off,
+a link, an error that is caught, a handler that compensates. Nesting is flattened: an activity with an inside or with
+boundary events has a second point, its *exit*, where its outgoing flows begin, and the inside of a sub-process has an
+*entry*. An activity that repeats has a point before it, where the number of its instances is decided and where the
+flows to it end. What is not played is left out with a reason.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
+from pytest_orchestra.generation.repetitions import Repetition
 from pytest_orchestra.model.process import FlowNode, NodeKind, Process, SequenceFlow
 from pytest_orchestra.problem import Problem
 
-__all__ = ["ControlFlow", "Edge", "EdgeKind", "Point", "Role", "Throw"]
+__all__ = ["Compensation", "ControlFlow", "Edge", "EdgeKind", "Point", "Role", "Throw"]
 
 
 class Role(StrEnum):
-    """What a point is: a node, or the entry or exit of one."""
+    """What a point is: a node, the entry or exit of one, or where the number of its instances is decided."""
 
     NODE = "node"
     ENTRY = "entry"
     EXIT = "exit"
+    LOOP = "loop"
 
 
 class EdgeKind(StrEnum):
@@ -37,6 +41,11 @@ class EdgeKind(StrEnum):
     BOUNDARY = "boundary"
     LEAVE = "leave"
     THROW = "throw"
+    TRIGGER = "trigger"
+    COMPENSATE = "compensate"
+    ONCE = "once"
+    REPEAT = "repeat"
+    SKIP = "skip"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +74,30 @@ class Edge:
 
 @dataclass(frozen=True, slots=True)
 class Throw:
-    """What a throwing event sets off: the boundary event that catches it, on the sub-process entered at ``scope``."""
+    """What a throwing event sets off: the boundary event that catches it, on the sub-process entered at ``scope``.
+
+    Where it ``stays`` inside, ``boundary`` is an event sub-process of the (sub-)process entered at ``scope``.
+    """
 
     edge: int
     boundary: int
     scope: int
     interrupting: bool
+    stays: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Compensation:
+    """What a throwing event compensates: all that has been completed in the (sub-)processes entered at ``scopes``.
+
+    With an ``activity`` (a point) only that; with ``instead``, the point of an event sub-process, that one runs in the
+    place of the handlers. ``edges`` has the edge to each boundary event or event sub-process that may be set off.
+    """
+
+    scopes: tuple[int, ...]
+    edges: Mapping[int, int]
+    activity: int | None = None
+    instead: int | None = None
 
 
 @dataclass(frozen=True)
@@ -78,9 +105,17 @@ class ControlFlow:
     """The graph of one process.
 
     ``out`` has for every point the edges that a token may take of its own accord, in document order; ``auto`` those
-    that it takes without moving on (``LEAVE``, ``THROW``); ``into`` the flows and links that end there.
+    that it takes without moving on (``LEAVE``, ``THROW``, a throwing event's ``COMPENSATE``); ``into`` the flows and
+    links that end there.
     ``alternatives`` are the entries of which one start event is chosen, where all others begin with every start at
     once. ``left_out`` gives for the id of every node and flow that is not in the graph the reason.
+
+    ``loop_of`` has for an activity that repeats the point before it, ``repetitions`` for that how often it may.
+    ``watches`` are the points where event sub-processes may happen, ``triggers`` has for each of these its start event.
+    ``undone_by`` has for the point of an activity what compensates it (a boundary event, or an event sub-process within
+    it), ``remembered`` for the exits of activities that may have to be compensated these activities, ``prerequisites``
+    for a point the points that a run must have passed before: what is compensated must have been completed.
+    ``activations`` says how many tokens a complex gateway waits for, where that is known.
     """
 
     process: Process
@@ -100,6 +135,15 @@ class ControlFlow:
     terminates: frozenset[int]
     left_out: Mapping[str, str]
     problems: tuple[Problem, ...]
+    loop_of: Mapping[int, int] = field(default_factory=dict)
+    repetitions: Mapping[int, Repetition] = field(default_factory=dict)
+    watches: frozenset[int] = frozenset()
+    triggers: Mapping[int, FlowNode] = field(default_factory=dict)
+    compensations: Mapping[int, Compensation] = field(default_factory=dict)
+    undone_by: Mapping[int, int] = field(default_factory=dict)
+    remembered: Mapping[int, int] = field(default_factory=dict)
+    prerequisites: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
+    activations: Mapping[int, int] = field(default_factory=dict)
 
     @property
     def size(self) -> int:

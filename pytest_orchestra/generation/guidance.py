@@ -14,14 +14,20 @@ __all__ = ["INFINITE", "Gains", "Side", "View"]
 
 INFINITE = float("inf")
 _NOTHING = -1
+_REFRESHED = 20
+"""How often all edges may be looked at anew in one run."""
 
 
 @dataclass(frozen=True)
 class View:
-    """A game in which some outcomes are forbidden, as (point, outcome): what one kind of data sets leaves open."""
+    """A game in which some outcomes are forbidden, as (point, outcome): what one kind of data sets leaves open.
+
+    ``forbidden_visits`` are (point, outcome, visit) which are forbidden at that visit only.
+    """
 
     game: Game
     forbidden: frozenset[tuple[int, int]] = frozenset()
+    forbidden_visits: frozenset[tuple[int, int, int]] = frozenset()
 
     @cached_property
     def allowed(self) -> tuple[tuple[int, ...], ...]:
@@ -87,16 +93,27 @@ class View:
         after = 0.0 if meeting is None or known[meeting] == INFINITE else known[meeting]
         return after + sum(max(known[target] - after, 0) for target in targets)
 
+    @cached_property
+    def costs(self) -> tuple[tuple[float, ...], ...]:
+        """For every point and outcome, those that may not be taken among them, the fewest steps to the end after it."""
+        to_end, edges = self.to_end, self.game.graph.edges
+        return tuple(
+            (to_end[edges[outcomes[0].edges[0]].target],)
+            if len(outcomes) == 1 and len(outcomes[0].edges) == 1
+            else tuple(self._cost(point, index, to_end) for index in range(len(outcomes)))
+            for point, outcomes in enumerate(self.game.table.outcomes)
+        )
+
     def cost(self, point: int, outcome: int) -> float:
         """Give the fewest steps to the end after an outcome."""
-        return self._cost(point, outcome, self.to_end)
+        return self.costs[point][outcome]
 
     @cached_property
     def shortest(self) -> tuple[tuple[int, ...], ...]:
         """For every point the edges of the outcome from which the end is nearest; the automatic ones without any."""
-        outcomes = self.game.table.outcomes
+        outcomes, costs = self.game.table.outcomes, self.costs
         return tuple(
-            outcomes[point][min(indices, key=lambda index: self._cost(point, index, self.to_end))].edges
+            outcomes[point][min(indices, key=costs[point].__getitem__)].edges
             if indices
             else self.game.graph.auto[point]
             for point, indices in enumerate(self.allowed)
@@ -146,7 +163,8 @@ class Gains:
     the best of them, with what a detour back round a loop would add before; for a point from which every way leads back
     first, ``_back`` has the gain up to there. What lies behind the meeting point of concurrent branches counts once.
 
-    The weights, goals by edge and by point, belong to this object: set them to 0 as a run collects them.
+    The weights, goals by edge and by point, belong to this object: set them to 0 as a run collects them. The edges
+    that are looked at are counted in ``work``.
     """
 
     def __init__(self, view: View, edge_weights: Sequence[int], point_weights: Sequence[int]) -> None:
@@ -172,12 +190,15 @@ class Gains:
         self._back = [_NOTHING] * len(graph.points)
         self.edge_weights = list(edge_weights)
         self.point_weights = list(point_weights)
+        self.work = 0
+        self._left = 0
         self._refresh(structure.postorder)
 
     def restart(self, edge_weights: Sequence[int], point_weights: Sequence[int]) -> None:
         """Begin anew with other weights."""
         self.edge_weights[:] = edge_weights
         self.point_weights[:] = point_weights
+        self._left = _REFRESHED * len(self._edges)
         self._refresh(self._structure.postorder)
 
     @property
@@ -187,8 +208,16 @@ class Gains:
         return max(self._on[entry], self._back[entry], 0)
 
     def reconsider(self, closing: int) -> None:
-        """Value the points of a loop anew, after a run has gone back along the edge that closes it."""
-        self._refresh(self._structure.loop_of(closing))
+        """Value the points of a loop anew, after a run has gone back along the edge that closes it.
+
+        A run that goes back again and again in a large loop is not valued anew each time.
+        """
+        if self._left <= 0:
+            return
+        points = self._structure.loop_of(closing)
+        done = self.work
+        self._refresh(points)
+        self._left -= self.work - done
 
     def value(self, point: int, outcome: int) -> tuple[Side, int]:
         """Say where an outcome leads and what is to be gained there."""
@@ -228,6 +257,7 @@ class Gains:
         on_values, back_values, last = self._on, self._back, self._view.game.graph.exit
         edge_weights, point_weights = self.edge_weights, self.point_weights
         for point in order:
+            self.work += 1 + len(self._singles[point])
             on = back = _NOTHING
             for edge, target, closes in self._singles[point]:
                 gain = edge_weights[edge]

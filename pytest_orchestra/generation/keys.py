@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pytest_orchestra.generation.decisions import NORMAL, Decision
 from pytest_orchestra.generation.game import Choice
 from pytest_orchestra.generation.limits import MAX_KEY_LENGTH
+from pytest_orchestra.generation.repetitions import ONCE
 from pytest_orchestra.generation.wording import slug
 
-__all__ = ["MAIN", "ScenarioName", "name_scenarios"]
+__all__ = ["MAIN", "ScenarioName", "name_scenarios", "reordered_key"]
 
 MAIN = "main"
 """The key of a scenario that nothing tells apart: the only one, or the one without any boundary event."""
@@ -65,6 +66,16 @@ def name_scenarios(
     return tuple(names)
 
 
+def reordered_key(base: str, taken: Collection[str]) -> str:
+    """Give the key of a scenario that does what another one does, in another order."""
+    key = f"{base}-reordered"
+    number = 1
+    while key in taken:
+        number += 1
+        key = f"{base}-reordered-{number}"
+    return key
+
+
 def _telling_choices(choices: Sequence[Sequence[Choice]]) -> list[list[Choice]]:
     """Give for each scenario the choices at which it parts from others that had decided alike until then."""
     found: list[list[Choice]] = [[] for _ in choices]
@@ -102,11 +113,11 @@ def _words(choice: Choice, decisions: Mapping[int, Decision]) -> str:
 
 
 def _labels(choice: Choice, decision: Decision) -> list[tuple[str, str]]:
-    """Give the branches of a choice with their labels; an activity's normal end goes without saying."""
+    """Give the branches of a choice with their labels; a normal end and a single instance go without saying."""
     return [
         (branch.id, branch.name or branch.target_name or branch.id)
         for branch in decision.branches
-        if branch.id in choice.branches and branch.id != NORMAL
+        if branch.id in choice.branches and branch.id != (ONCE if decision.is_repetition else NORMAL)
     ]
 
 

@@ -9,7 +9,7 @@ from pytest_orchestra.generation.decisions import Branch, Decision
 from pytest_orchestra.generation.wording import fold
 from pytest_orchestra.model.process import FlowNode
 
-__all__ = ["DecisionNames", "NodeNames", "find_branch", "find_branches", "names_of_branches"]
+__all__ = ["DecisionNames", "NodeNames", "find_branch", "find_branches", "inner_id", "names_of_branches"]
 
 _ALL = "all"
 _KEYS: tuple[Callable[[Branch], str], ...] = (
@@ -17,7 +17,14 @@ _KEYS: tuple[Callable[[Branch], str], ...] = (
     lambda branch: branch.name,
     lambda branch: branch.target,
     lambda branch: branch.target_name,
+    lambda branch: inner_id(branch.id),
+    lambda branch: inner_id(branch.target),
 )
+
+
+def inner_id(element: str) -> str:
+    """Give the id that an element has in its own process, where that was taken in by a call: ``CALL/INNER``."""
+    return element.rpartition("/")[2]
 
 
 class NodeNames:
@@ -26,21 +33,27 @@ class NodeNames:
     def __init__(self, nodes: Iterable[FlowNode]) -> None:
         self._by_id: dict[str, FlowNode] = {}
         self._by_name: dict[str, list[FlowNode]] = {}
+        self._by_inner_id: dict[str, list[FlowNode]] = {}
         for node in nodes:
             if node.id not in self._by_id:
                 self._by_id[node.id] = node
                 self._by_name.setdefault(node.name, []).append(node)
+                if "/" in node.id:
+                    self._by_inner_id.setdefault(inner_id(node.id), []).append(node)
 
     def find(self, text: str) -> tuple[FlowNode, ...]:
-        """Give the node of that id, else all nodes of that name."""
+        """Give the node of that id, else all nodes of called processes of that id, else all nodes of that name."""
         if text in self._by_id:
             return (self._by_id[text],)
+        if text in self._by_inner_id:
+            return tuple(self._by_inner_id[text])
         name = fold(text)
         return tuple(self._by_name.get(name, ())) if name else ()
 
     def spellings(self) -> Iterator[str]:
         """Give every text that names a node, names first."""
         yield from self._by_name
+        yield from self._by_inner_id
         yield from self._by_id
 
 
@@ -51,11 +64,16 @@ class DecisionNames:
     decisions: Mapping[int, Decision]
 
     def find(self, text: str) -> tuple[Decision, ...]:
-        """Give the decisions at the element of that id, else of that name; ``start`` chooses among start events."""
+        """Give the decisions at the element of that id, else of that id in called processes, else of that name.
+
+        ``start`` chooses among start events, ``events`` among event sub-processes.
+        """
         wanted = fold(text)
         every = self.decisions.values()
-        return tuple(decision for decision in every if decision.element == text) or tuple(
-            decision for decision in every if decision.name == wanted
+        return (
+            tuple(decision for decision in every if decision.element == text)
+            or tuple(decision for decision in every if "/" in decision.element and inner_id(decision.element) == text)
+            or tuple(decision for decision in every if decision.name == wanted)
         )
 
     def spellings(self) -> Iterator[str]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Self
 
+from pytest_orchestra.generation.graph import ControlFlow
 from pytest_orchestra.generation.structure import Structure
 
-__all__ = ["Loops", "loop_limits"]
+__all__ = ["Loops", "count_instances", "loop_limits"]
 
 
 class Loops:
@@ -21,6 +22,11 @@ class Loops:
     def __init__(self) -> None:
         self.counts: dict[int, int] = {}
         self.is_tight = False
+
+    @property
+    def state(self) -> frozenset[tuple[int, int]]:
+        """The counts as a value."""
+        return frozenset(self.counts.items())
 
     def copy(self) -> Self:
         """Give what another token starts with that goes another way from here."""
@@ -47,6 +53,15 @@ class Loops:
                 if number > counts.get(key, 0):
                     counts[key] = number
         self.is_tight = self.is_tight or other.is_tight
+
+
+def count_instances(graph: ControlFlow, repetitions: int, overrides: Mapping[int, int]) -> dict[int, int]:
+    """Give how many instances several are, for the points where activities repeat.
+
+    That is 2, or 1 where loops may not be repeated at all; an override (point to repetitions) counts in full.
+    """
+    usual = 1 + min(repetitions, 1)
+    return {point: 1 + overrides[point] if point in overrides else usual for point in graph.repetitions}
 
 
 def loop_limits(

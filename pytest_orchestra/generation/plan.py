@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from pytest_orchestra.generation.steps import UNBOUND
 from pytest_orchestra.generation.wording import caption
-from pytest_orchestra.model.json import JsonObject
+from pytest_orchestra.model.json import JsonObject, to_json
 from pytest_orchestra.model.process import Process
 from pytest_orchestra.model.scenario import CoverageGoal, CriterionCoverage, ScenarioSuite, TestScenario
 from pytest_orchestra.problem import Problem, Severity
@@ -29,14 +29,19 @@ def plan_json(suite: ScenarioSuite, file: str) -> JsonObject:
     """Give the JSON object of one suite.
 
     Of every scenario ``serves`` lists all goals that it covers, as ``criterion:element``, and ``onlyServes`` those that
-    no other covers. ``decisions`` has for each deciding element the branches taken, in order; ``coverage`` is by
-    criterion.
+    no other covers. ``minimum`` has the number of scenarios that are needed at least. ``decisions`` has for each
+    deciding element the branches taken, in order; ``coverage`` is by criterion.
     """
     alone = _served_alone(suite)
     return {
         "file": file,
         "process": {"id": suite.process_id, "name": suite.process_name, "hash": suite.process_hash},
         "criteria": [criterion.value for criterion in suite.criteria],
+        "minimum": {
+            "lowerBound": suite.minimum.lower_bound,
+            "chosen": suite.minimum.chosen,
+            "isProven": suite.minimum.is_proven,
+        },
         "scenarios": [_scenario_json(scenario, alone) for scenario in suite.scenarios],
         "coverage": {
             coverage.criterion.value: {
@@ -46,9 +51,11 @@ def plan_json(suite: ScenarioSuite, file: str) -> JsonObject:
             }
             for coverage in suite.coverage
         },
+        "generatedData": {data_set.name: to_json(data_set.data) for data_set in suite.generated_data},
         "problems": [
             {
                 "severity": problem.severity.value,
+                "code": problem.code,
                 "place": str(problem.place),
                 "message": problem.message,
                 "hint": problem.hint,
@@ -99,7 +106,7 @@ def _scenario_json(scenario: TestScenario, alone: frozenset[CoverageGoal]) -> Js
 def _lines(suite: ScenarioSuite, process: Process | None) -> Iterator[str]:
     criteria = ", ".join(criterion.value for criterion in suite.criteria)
     name = suite.process_name or suite.process_id
-    yield f"{name}: {_count(len(suite.scenarios), 'scenario')} for {criteria} coverage"
+    yield f"{name}: {_count(len(suite.scenarios), 'scenario')} for {criteria} coverage{_minimum(suite)}"
     alone = _served_alone(suite)
     for scenario in suite.scenarios:
         yield ""
@@ -111,6 +118,14 @@ def _lines(suite: ScenarioSuite, process: Process | None) -> Iterator[str]:
     yield from _problem_lines(problems_of(suite))
 
 
+def _minimum(suite: ScenarioSuite) -> str:
+    if not suite.minimum.chosen:
+        return ""
+    if suite.minimum.is_proven:
+        return ", the least there can be"
+    return f", at least {suite.minimum.lower_bound} are needed"
+
+
 def _problem_lines(problems: Sequence[Problem]) -> Iterator[str]:
     """Give problems in full; without a sidecar, that nothing is bound is said once and not for every task."""
     hidden = {problem for problem in problems if _is_unbound(problem)}
@@ -120,7 +135,7 @@ def _problem_lines(problems: Sequence[Problem]) -> Iterator[str]:
     for problem in problems:
         if problem in hidden:
             continue
-        yield f"  {problem.severity.value} {problem.place}: {problem.message}"
+        yield f"  {problem.label} {problem.place}: {problem.message}"
         if problem.hint:
             yield f"    hint: {problem.hint}"
     if hidden:

@@ -10,16 +10,20 @@ __all__ = ["fitting_data", "requirements_of"]
 
 def requirements_of(game: Game, run: Run) -> tuple[Requirement, ...]:
     """Give what the decisions of a run ask of the data, in order, each once."""
+    if not game.table.requirements:
+        return ()
     found: dict[Requirement, None] = {}
-    requirements = game.table.requirements
+    visits: dict[int, int] = {}
     for choice in run.choices:
-        keys = [(choice.point, choice.outcome)]
+        visit = visits[choice.point] = visits.get(choice.point, 0) + 1
+        outcomes = [choice.outcome]
         default = game.decisions[choice.point].default
         if choice.outcome >= 0 and default is not None:
-            keys.append((choice.point, ~default))  # it ended without any event thrown from inside
-        for key in keys:
-            if key in requirements:
-                found.setdefault(requirements[key])
+            outcomes.append(~default)  # it ended without any event thrown from inside
+        for outcome in outcomes:
+            requirement = game.table.requirement(choice.point, outcome, visit)
+            if requirement is not None:
+                found.setdefault(requirement)
     return tuple(found)
 
 

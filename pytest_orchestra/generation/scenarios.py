@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from pytest_orchestra.generation.clean_up import list_clean_up
 from pytest_orchestra.generation.criteria import Goals
+from pytest_orchestra.generation.data_making import DataMaker
 from pytest_orchestra.generation.game import Choice, Game, Run
+from pytest_orchestra.generation.repetitions import ONCE
 from pytest_orchestra.generation.requirements import fitting_data, requirements_of
 from pytest_orchestra.generation.steps import BoundSteps, list_steps
 from pytest_orchestra.generation.suite_data import SuiteData
@@ -31,14 +34,15 @@ class ScenarioWriter:
     bindings: Bindings
     home: Place
     unbound: Mapping[str, Problem]
+    data_maker: DataMaker | None = None
     _texts: dict[int, tuple[StepDefinition, str]] = field(default_factory=dict)
 
-    def generated(self, run: Run, key: str, name: str) -> TestScenario:
-        """Give the scenario of a run that generation chose."""
+    def generated(self, run: Run, key: str, name: str, goals: Collection[int] | None = None) -> TestScenario:
+        """Give the scenario of a run that generation chose; ``goals`` are those that it meets, if that is known."""
         usable = self.data.usable(key)
         fitting = fitting_data(self.game, run) & usable
-        problems = () if fitting or not usable else (self._without_data(run, key, usable, self.home),)
-        return self._write(run, key, name, fitting, problems, None)
+        made, problems = self._made(run, key, usable, fitting, self.home)
+        return self._write(run, key, name, fitting, problems, None, made, goals)
 
     def explicit(
         self, run: Run | None, definition: ScenarioDefinition, named: int, problems: Sequence[Problem]
@@ -51,14 +55,18 @@ class ScenarioWriter:
         usable = self.data.usable(definition.key)
         fitting = fitting_data(self.game, run) & usable
         found = list(problems)
-        if named:
-            found.extend(self._misfits(run, definition.key, named & ~fitting, place))
-            fitting = named
-        elif definition.data_sets:
+        made: tuple[str, ...] = ()
+        own = self.data.named_directly(definition)
+        if own:
+            found.extend(self._misfits(run, definition.key, own & ~fitting, place))
+            fitting = (named & fitting) | own
+        elif named or not definition.data_sets:
+            fitting &= named or usable
+            made, more = self._made(run, definition.key, named or usable, fitting, place)
+            found.extend(more)
+        else:
             fitting = 0
-        elif usable and not fitting:
-            found.append(self._without_data(run, definition.key, usable, place))
-        return self._write(run, definition.key, name, fitting, tuple(found), definition)
+        return self._write(run, definition.key, name, fitting, tuple(found), definition, made)
 
     def _write(
         self,
@@ -68,15 +76,18 @@ class ScenarioWriter:
         fitting: int,
         problems: tuple[Problem, ...],
         definition: ScenarioDefinition | None,
+        made: tuple[str, ...] = (),
+        goals: Collection[int] | None = None,
     ) -> TestScenario:
         graph = self.game.graph
         own = definition or ScenarioDefinition(key=key)
         blank = TestScenario(
             key=key,
             name=name,
-            data_sets=self.data.names(fitting),
+            data_sets=tuple(dict.fromkeys((*self.data.names(fitting), *made))),
             tags=tuple(dict.fromkeys((*self.bindings.tags, *own.tags))),
             depends_on=tuple(own.depends_on),
+            locks=tuple(dict.fromkeys((*self.bindings.locks, *own.locks))),
             status=own.status,
             active=own.active,
             mode=self.bindings.mode,
@@ -87,31 +98,41 @@ class ScenarioWriter:
         if run is None:
             return blank
         steps = list_steps(graph, run, self.bound)
-        nodes = tuple(node.id for occurrence in run.occurrences if (node := graph.points[occurrence.point].node))
+        clean_up = list_clean_up(steps, (self.bindings.clean_up, own.clean_up)) if steps else ()
+        nodes = tuple([node.id for point, _ in run.occurrences if (node := graph.points[point].node)])
         decisions = self._decisions(run.choices)
-        texts = (text for requirement in requirements_of(self.game, run) for text in requirement.texts)
+        texts = [text for requirement in requirements_of(self.game, run) for text in requirement.texts]
+        met = self.goals.met_by(run) if goals is None else goals
         return replace(
             blank,
             steps=steps,
+            clean_up=clean_up,
             nodes=nodes,
-            flows=tuple(flow.id for edge in run.edges if (flow := graph.edges[edge].flow)),
+            flows=tuple([flow.id for edge in run.edges if (flow := graph.edges[edge].flow)]),
             decisions=decisions,
             conditions=tuple(dict.fromkeys(texts)),
-            serves=tuple(self.goals.goals[index] for index in sorted(self.goals.met_by(run))),
+            serves=tuple(map(self.goals.goals.__getitem__, sorted(met))),
             version=_digest(
                 json.dumps(nodes),
                 json.dumps([(taken.element, taken.branches) for taken in decisions]),
-                "\n".join(self._step_text(step) for step in steps),
+                "\n".join(self._step_text(step) for step in (*steps, *clean_up)),
             ),
             problems=(*problems, *(self.unbound[node] for node in dict.fromkeys(nodes) if node in self.unbound)),
         )
 
     def _decisions(self, choices: Sequence[Choice]) -> tuple[DecisionTaken, ...]:
         found: dict[str, list[str]] = {}
-        for choice in choices:
-            decision = self.game.decisions[choice.point]
+        unusual: set[int] | None = None
+        decisions = self.game.decisions
+        for point, _, branches in choices:
+            decision = decisions[point]
+            if decision.is_repetition:
+                if unusual is None:
+                    unusual = {choice.point for choice in choices if choice.branches != (ONCE,)}
+                if point not in unusual:
+                    continue
             if decision.is_open:
-                found.setdefault(decision.element, []).extend(choice.branches)
+                found.setdefault(decision.element, []).extend(branches)
         return tuple(DecisionTaken(element, tuple(branches)) for element, branches in found.items())
 
     def _step_text(self, step: ScenarioStep) -> str:
@@ -120,6 +141,16 @@ class ScenarioWriter:
             known = (step.definition, _definition_text(step.definition))
             self._texts[id(step.definition)] = known
         return f"{step.alias} {step.element_id} {known[1]}"
+
+    def _made(
+        self, run: Run, key: str, usable: int, fitting: int, place: Place
+    ) -> tuple[tuple[str, ...], tuple[Problem, ...]]:
+        """Make the data that a scenario lacks, and say so; and what was asked for around its boundaries."""
+        lacking = (self._without_data(run, key, usable, place),) if usable and not fitting else ()
+        if self.data_maker is None or not self.game.table.requirements:
+            return (), lacking
+        steps = [step.definition for step in list_steps(self.game.graph, run, self.bound)]
+        return self.data_maker.make(self.game, run, key, steps, (usable, fitting), lacking)
 
     def _without_data(self, run: Run, key: str, usable: int, place: Place) -> Problem:
         needed = [requirement for requirement in requirements_of(self.game, run) if ~requirement.fitting & usable]

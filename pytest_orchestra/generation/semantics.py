@@ -8,66 +8,49 @@ the other in document order, and a join waits for all of them. That is one of th
 - An inclusive or complex gateway waits while a token elsewhere in its (sub-)process could still reach one of its flows
   that has no token, unless that token could as well reach one that has; no way counts that leads through the gateway
   itself. When all that is left waits at such gateways, the first of them goes on.
+- A complex gateway whose condition counts tokens goes on when so many flows have brought one; what the other flows
+  bring afterwards ends there.
 - Everything else passes every token on.
-- A terminating end, and an event that interrupts its sub-process, take effect when all else in it has come to rest.
+- A terminating end, and an event that interrupts its (sub-)process, take effect when all else in it has come to rest.
+- Of an activity that repeats all instances run one after the other, and it is left when the last has ended. An event at
+  its border that interrupts ends them all.
+- A compensation runs the handlers of what has been completed, the last completed first, before its event goes on; what
+  has been undone is not undone again. A transaction that is cancelled is undone before it is left.
 - A flow on a cycle may be taken again by the same token as often as its limit says.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Hashable
 
-from pytest_orchestra.generation.game import Choice, Failure, FailureKind, Game, Occurrence, Run, Visit
-from pytest_orchestra.generation.graph import EdgeKind, Role
+from pytest_orchestra.generation.board import Board
+from pytest_orchestra.generation.completed import Completed
+from pytest_orchestra.generation.game import Failure, FailureKind, Game, Occurrence, Visit, amend
+from pytest_orchestra.generation.graph import EdgeKind, Role, Throw
+from pytest_orchestra.generation.instances import NOWHERE, Again, Due, Held, Instance, Token
+from pytest_orchestra.generation.joining import is_awaited, only_some_wait, stuck
 from pytest_orchestra.generation.loops import Loops
+from pytest_orchestra.model.process import NodeKind
 
 __all__ = ["Play"]
 
 
-class _Instance:
-    """One execution of a (sub-)process: its tokens, and what waits in it."""
+class Play(Board):
+    """One run in the making. ``pending`` is the decision that is due; ``ended`` or ``failure`` say that it is over.
 
-    __slots__ = ("causes", "choice", "ended_loops", "entry", "live", "parent", "parked", "restless", "throws", "visits")
+    ``last_first`` turns the order of concurrent branches round.
+    """
 
-    def __init__(self, entry: int, parent: _Instance | None, choice: int | None) -> None:
-        self.entry = entry
-        self.parent = parent
-        self.choice = choice
-        self.live = 0
-        self.restless = 0
-        self.parked: dict[int, dict[int, list[_Token]]] = {}
-        self.throws: list[tuple[int, _Token]] = []
-        self.causes: list[int] = []
-        self.ended_loops = Loops()
-        self.visits: dict[int, int] = {}
-
-
-@dataclass(slots=True)
-class _Token:
-    edge: int
-    instance: _Instance
-    loops: Loops
-    causes: tuple[int, ...]
-
-
-class Play:
-    """One run in the making. ``pending`` is the decision that is due; ``ended`` or ``failure`` say that it is over."""
-
-    def __init__(self, game: Game) -> None:
-        self._game = game
-        self._graph = game.graph
-        self._stack: list[_Token] = []
-        self._occurrences: list[Occurrence] = []
-        self._choices: list[Choice] = []
-        self._unsynchronised: dict[int, None] = {}
-        self._instances: list[_Instance] = []
-        self._decider: tuple[_Instance, Loops, tuple[int, ...]] | None = None
-        self.edges: list[int] = []
-        self.points: list[int] = []
+    def __init__(self, game: Game, *, last_first: bool = False) -> None:
+        super().__init__(game)
+        self._last_first = last_first
+        self._completed = Completed(game.graph)
+        self._remembered = game.graph.remembered
+        self._decider: tuple[Instance, Loops, tuple[int, ...]] | None = None
         self.pending: Visit | None = None
         self.failure: Failure | None = None
         self.ended = False
-        root = _Instance(game.graph.entry, None, None)
+        root = Instance(game.graph.entry, None)
         root.restless = 1
         self._instances.append(root)
         self._enter(game.graph.entry, root, Loops(), ((),))
@@ -85,20 +68,29 @@ class Play:
         self._settle(instance)
         self._advance()
 
-    def run(self) -> Run:
-        """Give the run so far; all of it if ``ended``."""
-        return Run(
-            tuple(self._occurrences),
-            tuple(self.edges),
-            tuple(self.points),
-            tuple(self._choices),
-            tuple(self._unsynchronised),
+    @property
+    def state(self) -> Hashable | None:
+        """What all that may come depends on, None where that is more than the tokens outside of sub-processes."""
+        if len(self._instances) > 1 or self._decider is None or self.pending is None:
+            return None
+        root = self._instances[0]
+        if root.held or root.fired or root.records:
+            return None
+        moving = tuple((token.edge, token.loops.state) for token in self._stack)
+        parked = tuple(
+            sorted(
+                (edge, token.loops.state)
+                for waiting in root.parked.values()
+                for edge, tokens in waiting.items()
+                for token in tokens
+            )
         )
+        return self.pending.point, self._decider[1].state, moving, parked
 
     def _advance(self) -> None:
         while self.pending is None and self.failure is None and not self.ended:
             if not self._stack:
-                self.failure = self._stuck()
+                self.failure = stuck(self._game, self._instances)
                 return
             if len(self.edges) >= self._game.max_steps:
                 self.failure = Failure(FailureKind.TOO_LONG, (self._graph.edges[self.edges[-1]].target,))
@@ -108,64 +100,53 @@ class Play:
             if self.pending is None:
                 self._settle(token.instance)
 
-    def _put(self, edge: int, instance: _Instance, loops: Loops, causes: tuple[int, ...]) -> None:
-        """Lay a token on an edge; it moves before all that were laid earlier."""
-        self._stack.append(_Token(edge, instance, loops, causes))
-        instance.live += 1
-        self._rouse(instance)
-
-    @staticmethod
-    def _rouse(instance: _Instance) -> None:
-        """Count one more thing that moves; ``restless`` counts tokens under way and sub-processes with such."""
-        current: _Instance | None = instance
-        while current is not None:
-            current.restless += 1
-            current = current.parent if current.restless == 1 else None
-
-    def _arrive(self, token: _Token) -> None:
+    def _arrive(self, token: Token) -> None:
         game, instance = self._game, token.instance
-        self.edges.append(token.edge)
+        passages, limits, all_edges = game.passages, game.edge_limits, self._graph.edges
+        while True:
+            self.edges.append(token.edge)
+            edge = all_edges[token.edge]
+            target = edge.target
+            limit = limits.get(token.edge) if limits else None
+            if limit is not None:
+                if not token.loops.count(token.edge, limit):
+                    instance.live -= 1
+                    self.failure = Failure(FailureKind.LOOPING, (edge.source,))
+                    return
+            elif token.loops.counts and game.structure.components[edge.source] != game.structure.components[target]:
+                token.loops = Loops()  # it has left that cycle for good
+            onward = passages[target]
+            if onward < 0:
+                break
+            if target in game.merges:
+                self._count(target, token)
+            self.points.append(target)
+            token.causes = (self._occur(target, (token.causes,)),)
+            token.edge = onward
         instance.live -= 1
-        edge = self._graph.edges[token.edge]
-        target = edge.target
-        limit = game.edge_limits.get(token.edge)
-        if limit is not None:
-            if not token.loops.count(token.edge, limit):
-                self.failure = Failure(FailureKind.LOOPING, (edge.source,))
-                return
-        elif token.loops.counts and game.structure.components[edge.source] != game.structure.components[target]:
-            token.loops = Loops()  # it has left that cycle for good
-        if target in game.waits_for_all or target in game.waits_for_some:
+        if target in game.waits:
             self._park(target, token)
         else:
             if target in game.merges:
                 self._count(target, token)
+            if target in self._remembered and edge.kind is EdgeKind.NORMAL:
+                self._completed.remember(target, instance, ())
             self._enter(target, instance, token.loops, (token.causes,))
 
-    def _count(self, point: int, token: _Token) -> None:
-        """Notice tokens that pass a merge one by one although none of them went round a loop."""
-        visits = token.instance.visits
-        visits[point] = visits.get(point, 0) + 1
-        if visits[point] > 1 + sum(token.loops.counts.get(edge, 0) for edge in self._graph.into[point]):
-            self._unsynchronised.setdefault(point)
-
-    def _enter(self, point: int, instance: _Instance, loops: Loops, came: tuple[tuple[int, ...], ...]) -> None:
+    def _enter(self, point: int, instance: Instance, loops: Loops, came: tuple[tuple[int, ...], ...]) -> None:
         """Let the tokens that ``came``, each given by what caused it, visit a point as one."""
-        graph, game = self._graph, self._game
+        game = self._game
+        if point in game.ends and self._is_held(point, instance, loops, came):
+            return
         self.points.append(point)
         causes = came[0]
-        if graph.points[point].role is Role.NODE:
-            self._occurrences.append(Occurrence(point, came))
-            causes = (len(self._occurrences) - 1,)
+        if self._graph.points[point].role is Role.NODE:
+            causes = (self._occur(point, came),)
         limit = game.point_limits.get(point)
         if limit is not None and not loops.count(~point, limit):
             self.failure = Failure(FailureKind.LOOPING, (point,))
             return
-        throw = graph.throws.get(point)
-        if throw is not None and not throw.interrupting:
-            self._throw(point, instance, loops, causes)
-        elif throw is not None or point in graph.terminates:
-            self._hold(point, instance, loops, causes)
+        if point in game.turns and self._is_turned(point, instance, loops, causes):
             return
         outcomes = game.table.outcomes[point]
         if not outcomes:
@@ -180,52 +161,114 @@ class Play:
             self.pending = Visit(point, options, loops)
             self._decider = (instance, loops, causes)
 
+    def _is_turned(self, point: int, instance: Instance, loops: Loops, causes: tuple[int, ...]) -> bool:
+        """Do what comes before the outcomes of a point; tell whether the token is kept from these."""
+        if point == instance.until:
+            self._end(instance, loops, causes)
+            return True
+        throw = self._graph.throws.get(point)
+        if throw is not None:
+            self._throw(throw, instance, loops, causes)
+        return point in self._graph.compensations and self._compensates(point, instance, loops, causes)
+
     def _within_limits(self, point: int, loops: Loops) -> tuple[int, ...]:
         outcomes = self._game.table.outcomes[point]
         if not loops.is_tight:
-            return tuple(range(len(outcomes)))
-        return tuple(
-            index
-            for index, outcome in enumerate(outcomes)
-            if all(self._game.permits(edge, loops) for edge in outcome.edges)
-        )
+            return self._game.options[point]
+        permits = self._game.permits
+        if self._game.point_limits:
+            return tuple(
+                [index for index, (edges, _) in enumerate(outcomes) if all(permits(edge, loops) for edge in edges)]
+            )
+        limits, counts = self._game.edge_limits, loops.counts
+        allowed: list[int] = []
+        for index, (edges, _) in enumerate(outcomes):
+            for edge in edges:
+                count = counts.get(edge)
+                if count is not None and count >= limits.get(edge, count + 1):
+                    break
+            else:
+                allowed.append(index)
+        return tuple(allowed)
 
-    def _choose(self, point: int, index: int, instance: _Instance, loops: Loops, causes: tuple[int, ...]) -> None:
-        outcome = self._game.table.outcomes[point][index]
-        decision = self._game.decisions.get(point)
+    def _choose(self, point: int, index: int, instance: Instance, loops: Loops, causes: tuple[int, ...]) -> None:
+        game = self._game
+        outcome = game.table.outcomes[point][index]
+        decision = game.decisions.get(point)
         choice = None
         if decision is not None:
             choice = len(self._choices)
-            self._choices.append(Choice(point, index, decision.ids(outcome)))
-        for position in range(len(outcome.edges) - 1, -1, -1):
+            self._choices.append(game.choices[point][index])
+        if len(outcome.edges) == 1 and outcome.edges[0] not in game.forks:
+            self._put(outcome.edges[0], instance, loops, causes)
+            positions = range(0)
+        else:
+            positions = range(len(outcome.edges))
+        for position in positions if self._last_first else reversed(positions):
             edge = outcome.edges[position]
             own = loops if position == 0 else loops.copy()
-            if self._graph.edges[edge].kind is EdgeKind.INSIDE:
-                inner = _Instance(self._graph.edges[edge].target, instance, choice)
-                self._instances.append(inner)
-                instance.live += 1
-                self._put(edge, inner, own, causes)
+            if edge in game.forks:
+                self._fork(edge, instance, own, causes, choice, interrupting=len(outcome.edges) == 1)
             else:
                 self._put(edge, instance, own, causes)
+        if choice is not None and point in self._graph.watches:
+            instance.watched = choice
         if not outcome.edges:
             self._end(instance, loops, causes)
 
-    def _end(self, instance: _Instance, loops: Loops, causes: tuple[int, ...]) -> None:
-        """Let a token end; what it knows goes to what its sub-process sends on."""
-        instance.causes.extend(causes)
-        instance.ended_loops.merge(loops)
+    def _fork(
+        self,
+        edge: int,
+        instance: Instance,
+        loops: Loops,
+        causes: tuple[int, ...],
+        choice: int | None,
+        *,
+        interrupting: bool,
+    ) -> None:
+        """Send a token into another instance than it comes from."""
+        way = self._graph.edges[edge]
+        if way.kind is EdgeKind.INSIDE:
+            inner = self._begin(way.target, instance)
+            inner.choice = choice
+            self._put(edge, inner, loops, causes)
+        elif way.kind is EdgeKind.REPEAT:
+            self._repeat(edge, instance, loops, causes)
+        else:
+            is_repeated = instance.until == self._graph.exit_of[way.source]
+            outside = self._outside(instance, interrupting=interrupting) if is_repeated else instance
+            self._put(edge, outside, loops, causes)
 
-    def _park(self, join: int, token: _Token) -> None:
+    def _repeat(self, edge: int, parent: Instance, loops: Loops, causes: tuple[int, ...]) -> None:
+        """Begin several instances of an activity, or the first of them where one follows the other."""
+        graph = self._graph
+        before = graph.edges[edge].source
+        repetition = graph.repetitions[before]
+        count = repetition.instances(self._game.instances.get(before, 2))
+        several = self._begin(NOWHERE, parent)
+        several.until = graph.exit_of[graph.edges[edge].target]
+        if repetition.is_sequential:
+            several.again = Again(edge, count - 1, loops.copy())
+            count = 1
+        for _ in range(count):
+            self._put(edge, several, loops.copy(), causes)
+
+    def _park(self, join: int, token: Token) -> None:
         instance = token.instance
+        if join in self._game.waits_for_count and self._comes_late(join, token):
+            return
         instance.parked.setdefault(join, {}).setdefault(token.edge, []).append(token)
         instance.live += 1
-        if join in self._game.waits_for_all:
+        if join in self._game.waits_for_count:
+            if join not in instance.fired:
+                self._fire_if_enough(join, instance)
+        elif join in self._game.waits_for_all:
             if len(instance.parked[join]) == len(self._graph.into[join]):
                 self._fire(join, instance)
-        elif not self._is_awaited(join, instance, moving=True):
+        elif not is_awaited(self._game, join, instance, self._stack, self._instances):
             self._fire(join, instance)
 
-    def _fire(self, join: int, instance: _Instance) -> None:
+    def _fire(self, join: int, instance: Instance) -> None:
         """Let a join go on with one token of each flow that has any."""
         waiting = instance.parked.pop(join)
         loops = Loops()
@@ -241,62 +284,62 @@ class Play:
                 instance.parked.setdefault(join, {})[edge] = waiting[edge]
         self._enter(join, instance, loops, tuple(causes))
 
-    def _is_awaited(self, join: int, instance: _Instance, *, moving: bool) -> bool:
-        """Whether an inclusive join must wait for another token of its sub-process (BPMN 2.0.2, 13.4.3)."""
-        flows = self._graph.into[join]
-        waiting = instance.parked[join]
-        present = sum(1 << number for number, edge in enumerate(flows) if edge in waiting)
-        absent = (1 << len(flows)) - 1 & ~present
-        if not absent:
+    def _comes_late(self, join: int, token: Token) -> bool:
+        """Let a token end that comes after a complex gateway has gone on without it (BPMN 2.0.2, 13.4.5)."""
+        instance = token.instance
+        fired = instance.fired.get(join)
+        if fired is None or token.edge in fired:
             return False
-        ways = self._game.structure.ways_into(join)
-        edges = self._graph.edges
-        for token in self._stack if moving else ():
-            target = edges[token.edge].target
-            if not _is_within(token.instance, instance):
-                continue
-            if target == join or (ways[target] & absent and not ways[target] & present):
-                return True
-        return any(
-            ways[point] & absent and not ways[point] & present
-            for other in self._instances
-            if other.parked and _is_within(other, instance)
-            for point in other.parked
-            if point != join or other is not instance
-        )
+        fired.add(token.edge)
+        self._end(instance, token.loops, token.causes)
+        if len(fired) == len(self._graph.into[join]):
+            del instance.fired[join]
+            self._fire_if_enough(join, instance)
+        return True
 
-    def _hold(self, point: int, instance: _Instance, loops: Loops, causes: tuple[int, ...]) -> None:
-        """Keep back a token whose event ends a sub-process until all else there has come to rest."""
+    def _fire_if_enough(self, join: int, instance: Instance) -> None:
+        waiting = instance.parked.get(join, {})
+        if len(waiting) >= self._game.waits_for_count[join]:
+            if len(waiting) < len(self._graph.into[join]):
+                instance.fired[join] = set(waiting)
+            self._fire(join, instance)
+
+    def _is_held(self, point: int, instance: Instance, loops: Loops, came: tuple[tuple[int, ...], ...]) -> bool:
+        """Keep back a token whose event ends a (sub-)process until all else there has come to rest.
+
+        An event that nobody is there any more to catch is not held.
+        """
         throw = self._graph.throws.get(point)
+        holder: Instance | None = instance
+        while throw is not None and holder is not None and holder.entry != throw.scope:
+            holder = holder.parent
+        if holder is None:
+            return False
         instance.live += 1
+        holder.held.append(Held(point, loops, came))
+        return True
+
+    def _throw(self, throw: Throw, instance: Instance, loops: Loops, causes: tuple[int, ...]) -> None:
+        """Send a token to the boundary event or event sub-process that catches what was thrown."""
         holder = instance
-        while throw is not None and holder.entry != throw.scope and holder.parent is not None:
+        while holder.entry != throw.scope:
+            if holder.parent is None:
+                return
             holder = holder.parent
-        holder.throws.append((point, _Token(-1, instance, loops, causes)))
+        catcher = self._graph.points[throw.boundary].node
+        choice = holder.watched if throw.stays else holder.choice
+        if choice is not None and catcher is not None:
+            decision = self._game.decisions[self._choices[choice].point]
+            self._choices[choice] = amend(self._choices[choice], decision, catcher.id, interrupting=throw.interrupting)
+        if throw.stays:
+            self._put(throw.edge, holder, loops.copy(), causes)
+        elif holder.parent is not None:
+            outside = self._outside(holder.parent, interrupting=throw.interrupting)
+            self._put(throw.edge, outside, loops.copy(), causes)
 
-    def _throw(self, point: int, instance: _Instance, loops: Loops, causes: tuple[int, ...]) -> None:
-        """Send a token to the boundary event that catches what was thrown."""
-        throw = self._graph.throws[point]
-        holder = instance
-        while holder.entry != throw.scope and holder.parent is not None:
-            holder = holder.parent
-        if holder.parent is None:
-            return
-        boundary = self._graph.points[throw.boundary].node
-        if holder.choice is not None and boundary is not None:
-            self._choices[holder.choice] = self._amended(holder.choice, boundary.id, throw.interrupting)
-        self._put(throw.edge, holder.parent, loops.copy(), causes)
-
-    def _amended(self, index: int, thrown: str, interrupting: bool) -> Choice:
-        choice = self._choices[index]
-        decision = self._game.decisions[choice.point]
-        branch = next(number for number, branch in enumerate(decision.branches) if branch.id == thrown)
-        kept = () if interrupting else tuple(entry for entry in choice.branches if entry != decision.branches[0].id)
-        return Choice(choice.point, ~branch, (*kept, thrown))
-
-    def _settle(self, instance: _Instance) -> None:
+    def _settle(self, instance: Instance) -> None:
         """Count one thing less that moves, and see to every (sub-)process that has come to rest by it."""
-        current: _Instance | None = instance
+        current: Instance | None = instance
         while current is not None and self.failure is None:
             current.restless -= 1
             self._resume(current)
@@ -304,7 +347,7 @@ class Play:
                 return
             current = current.parent
 
-    def _resume(self, instance: _Instance) -> None:
+    def _resume(self, instance: Instance) -> None:
         """Set a (sub-)process that has come to rest in motion again, or complete it, if the rules say so.
 
         Until the caller has settled the parent too, the parent counts this one as moving; a decision that comes up
@@ -314,76 +357,115 @@ class Play:
             if instance.live == 0:
                 self._complete(instance)
                 return
-            if not self._resume_join(instance):
-                if instance.throws:
-                    self._resume_throw(instance)
+            if not self._resume_join(instance) and not self._resume_held(instance):
                 return
             if self.pending is not None:
                 return
             instance.restless -= 1
 
-    def _resume_join(self, instance: _Instance) -> bool:
+    def _resume_join(self, instance: Instance) -> bool:
         """Let the first inclusive join go on for which nothing is left to wait; it counts as moving from then on."""
         waiting = [join for join in instance.parked if join in self._game.waits_for_some]
-        ready = [join for join in waiting if not self._is_awaited(join, instance, moving=False)]
-        if not ready and not instance.throws and self._only_some_wait(instance):
+        ready = [join for join in waiting if not is_awaited(self._game, join, instance, (), self._instances)]
+        if instance.fired:
+            counts = self._game.waits_for_count
+            ready += [join for join, flows in instance.parked.items() if len(flows) >= counts.get(join, len(flows) + 1)]
+        if not ready and not instance.held and only_some_wait(self._game, instance, self._instances):
             ready = waiting
         if not ready:
             return False
         instance.restless += 1
-        self._fire(ready[0], instance)
+        if ready[0] in instance.fired:
+            del instance.fired[ready[0]]
+            self._fire_if_enough(ready[0], instance)
+        else:
+            self._fire(ready[0], instance)
         return True
 
-    def _only_some_wait(self, instance: _Instance) -> bool:
-        return all(
-            join in self._game.waits_for_some
-            for other in self._instances
-            if other.live and _is_within(other, instance)
-            for join in other.parked
-        )
-
-    def _resume_throw(self, instance: _Instance) -> None:
-        """Let the first event that ends the sub-process take effect."""
-        point, token = instance.throws[0]
+    def _resume_held(self, instance: Instance) -> bool:
+        """Let the first event that ends the (sub-)process take effect; tell whether it moves again by that."""
+        if not instance.held:
+            return False
+        held = instance.held[0]
         self._cancel(instance)
-        if point in self._graph.throws and instance.parent is not None:
-            instance.parent.live -= 1
-            self._throw(point, instance, token.loops, token.causes)
-        else:
-            self._end(instance, token.loops, token.causes)
+        point = held.point
+        if not held.is_visited:
+            self.points.append(point)
+            self._occurrences.append(Occurrence(point, held.came))
+            held.came = ((len(self._occurrences) - 1,),)
+            held.is_visited = True
+        causes = held.came[0]
+        if point in self._graph.compensations and (waiting := self._completed.take(point, instance)):
+            instance.held.append(held)  # it takes effect when its compensation has come to rest
+            instance.live = 1
+            instance.restless = 1
+            self._undo_next(Due(point, instance, held.loops, causes, waiting, held))
+            return True
+        throw = self._graph.throws.get(point)
+        if throw is not None and throw.stays:
+            instance.restless = 1
+            self._throw(throw, instance, held.loops, causes)
+            return True
+        if throw is None or instance.due is not None:  # what undoes is out of reach of what would catch its events
+            self._end(instance, held.loops, causes)
             self._complete(instance)
+        elif instance.parent is not None:
+            self._instances.remove(instance)
+            instance.parent.live -= 1
+            self._throw(throw, instance, held.loops, causes)
+        return False
 
-    def _cancel(self, instance: _Instance) -> None:
-        self._instances = [other for other in self._instances if not _is_within(other, instance)]
-        instance.live = 0
-        instance.parked = {}
-        instance.throws = []
+    def _compensates(self, point: int, instance: Instance, loops: Loops, causes: tuple[int, ...]) -> bool:
+        """Begin to undo what an event compensates; tell whether there is anything to undo."""
+        waiting = self._completed.take(point, instance)
+        if not waiting:
+            return False
+        instance.live += 1
+        self._undo_next(Due(point, instance, loops, causes, waiting))
+        return True
 
-    def _complete(self, instance: _Instance) -> None:
+    def _undo_next(self, due: Due) -> None:
+        """Run the next handler of a compensation, or let its event go on when all have run."""
+        graph = self._graph
+        if due.waiting:
+            target, record = due.waiting.pop()
+            # an event sub-process sees what was completed beside it, a handler at a border does not
+            entry = NOWHERE if graph.kind(target) is NodeKind.BOUNDARY_EVENT else graph.points[target].scope
+            handling = self._begin(entry, due.holder)
+            handling.records = list(record.inner)
+            handling.due = due
+            self._put(graph.compensations[due.point].edges[target], handling, due.loops.copy(), due.causes)
+        elif due.held is not None:
+            due.held.came = (due.causes,)
+        else:
+            due.holder.live -= 1
+            self._choose(due.point, 0, due.holder, due.loops, due.causes)
+
+    def _complete(self, instance: Instance) -> None:
         """Let a (sub-)process in which no token is left end, and its parent go on."""
+        causes = tuple(dict.fromkeys(instance.causes))
+        again = instance.again
+        if again is not None and again.left and not instance.is_given_up:
+            again.left -= 1
+            instance.causes = []
+            instance.restless = 1  # its parent counts it as moving already
+            self._put(again.edge, instance, again.loops.copy(), causes)
+            instance.restless -= 1
+            return
         if instance in self._instances:
             self._instances.remove(instance)
         if instance.parent is None:
             self.ended = True
             return
         instance.parent.live -= 1
-        container = self._graph.container_of[instance.entry]
-        causes = tuple(dict.fromkeys(instance.causes))
-        self._enter(self._graph.exit_of[container], instance.parent, instance.ended_loops, (causes,))
-
-    def _stuck(self) -> Failure:
-        points: dict[int, None] = {}
-        missing: dict[int, None] = {}
-        for instance in self._instances:
-            for join, waiting in instance.parked.items():
-                points.setdefault(join)
-                missing.update(dict.fromkeys(edge for edge in self._graph.into[join] if edge not in waiting))
-        return Failure(FailureKind.STUCK, tuple(points), tuple(missing))
-
-
-def _is_within(instance: _Instance | None, outer: _Instance) -> bool:
-    while instance is not None:
-        if instance is outer:
-            return True
-        instance = instance.parent
-    return False
+        if instance.due is not None:
+            instance.due.causes = causes
+            self._undo_next(instance.due)
+        elif instance.until != NOWHERE:
+            if not instance.is_given_up:
+                self._enter(instance.until, instance.parent, instance.ended_loops, (causes,))
+        else:
+            left = self._graph.exit_of[self._graph.container_of[instance.entry]]
+            if left in self._graph.remembered:
+                self._completed.remember(left, instance.parent, instance.records)
+            self._enter(left, instance.parent, instance.ended_loops, (causes,))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pytest_orchestra.generation.game import Occurrence, Run
 from pytest_orchestra.generation.graph import ControlFlow
@@ -22,14 +22,26 @@ UNBOUND = "is bound to no step"
 
 @dataclass(frozen=True)
 class BoundSteps:
-    """The steps of every bound node, by its id; a node with an empty tuple is bound to nothing on purpose."""
+    """The steps of every bound node, by its id; a node with an empty tuple is bound to nothing on purpose.
+
+    ``senders`` has for a node that hears messages of other pools the nodes that may have caused these.
+    """
 
     steps: Mapping[str, tuple[StepDefinition, ...]]
     problems: tuple[Problem, ...] = ()
+    senders: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-def bind_steps(names: NodeNames, bindings: Bindings | None, home: Place) -> BoundSteps:
-    """Find the nodes that the bindings name. A node that is named by its id and by its name has the steps of its id."""
+def bind_steps(
+    names: NodeNames,
+    bindings: Bindings | None,
+    home: Place,
+    inferred: Mapping[str, tuple[StepDefinition, ...]] | None = None,
+) -> BoundSteps:
+    """Find the nodes that the bindings name. A node that is named by its id and by its name has the steps of its id.
+
+    Nodes that are not named have the steps that were ``inferred`` for them, by id.
+    """
     by_name: dict[str, tuple[StepDefinition, ...]] = {}
     by_id: dict[str, tuple[StepDefinition, ...]] = {}
     problems: list[Problem] = []
@@ -48,17 +60,24 @@ def bind_steps(names: NodeNames, bindings: Bindings | None, home: Place) -> Boun
             )
         for node in nodes:
             (by_id if node.id == element else by_name)[node.id] = tuple(definitions)
-    return BoundSteps(by_name | by_id, tuple(problems))
+    return BoundSteps({**(inferred or {}), **by_name, **by_id}, tuple(problems))
 
 
-def unbound_activities(graph: ControlFlow, bound: BoundSteps, severity: Severity, home: Place) -> dict[str, Problem]:
-    """Give a problem for every task and call activity that is bound to no step, by the activity's id."""
+def unbound_activities(
+    graph: ControlFlow, bound: BoundSteps, severity: Severity, home: Place, hints: Mapping[str, str] | None = None
+) -> dict[str, Problem]:
+    """Give a problem for every task and call activity that is bound to no step, by the activity's id.
+
+    ``hints`` say what it may be, by the activity's id.
+    """
     found: dict[str, Problem] = {}
     for node in graph.process.nodes:
         if not node.kind.is_activity or node.kind.is_container or node.id in bound.steps:
             continue
         message = f"{describe(node)} {UNBOUND}"
         hint = f"bind steps to '{node.label}', or an empty list if nothing is to be done there"
+        perhaps = (hints or {}).get(node.id)
+        hint = f"{hint}; {perhaps}" if perhaps else hint
         found[node.id] = Problem(severity, node.place or home, message, hint=hint, element=node.id)
     return found
 
@@ -68,7 +87,7 @@ def list_steps(graph: ControlFlow, run: Run, bound: BoundSteps) -> tuple[Scenari
 
     A barrier tracks the steps of the branches that nobody waited for, or all of them if there are none such.
     """
-    return _Listing(graph, run, bound).steps()
+    return _Listing(graph, run, bound).steps() if any(bound.steps.values()) else ()
 
 
 class _Listing:
@@ -78,6 +97,7 @@ class _Listing:
         self._bound = bound
         self._steps: list[ScenarioStep] = []
         self._latest: dict[str, str] = {}
+        self._acted: dict[str, ScenarioStep] = {}
         self._used: set[str] = set()
         self._reserved: frozenset[str] = frozenset()
         self._brought: list[int] = []
@@ -105,17 +125,33 @@ class _Listing:
     def _list(self, occurrence: Occurrence) -> None:
         """Add the steps of one visit; the bits of ``_brought`` say which steps lie before, and at, each visit."""
         node = self._node(occurrence)
+        if len(occurrence.causes) == 1 and not self._definitions(node):
+            self._brought.append(self._union(occurrence.causes[0]))
+            return
         branches = [self._union(causes) for causes in occurrence.causes]
         first = len(self._steps)
         if len(branches) > 1:
             self._add_barrier(node, branches)
+        cause = self._message_cause(node)
         for definition in self._definitions(node):
             alias = definition.alias or alias_of(node.name, node.id)
-            self._add(node, self._current(definition), alias, definition.name or node.label)
+            current = self._current(definition)
+            if cause is not None and current.kind is StepKind.ASSERTION and current.caused_by is None:
+                current = current.model_copy(update={"caused_by": cause})
+            self._add(node, current, alias, definition.name or node.label)
+            if current.kind is StepKind.ACTION:
+                self._acted[node.id] = self._steps[-1]
+                cause = None
         brought = ((1 << len(self._steps)) - 1) >> first << first
         for branch in branches:
             brought |= branch
         self._brought.append(brought)
+
+    def _message_cause(self, node: FlowNode) -> str | None:
+        """Give the action, the last one before, that caused the message which a node hears."""
+        senders = self._bound.senders.get(node.id, ())
+        acted = [self._acted[sender] for sender in senders if sender in self._acted]
+        return max(acted, key=lambda step: step.order_index).alias if acted else None
 
     def _union(self, causes: Sequence[int]) -> int:
         union = 0

@@ -107,19 +107,25 @@ class Structure:
         known = self._loops.get(closing)
         if known is not None:
             return known
-        edges = self.graph.edges
-        head, tail = edges[closing].target, edges[closing].source
-        inside = {head, tail}
-        stack = [] if head == tail else [tail]
-        while stack:
-            for edge in self.predecessor_edges[stack.pop()]:
-                source = edges[edge].source
-                if source not in inside and source in self.reachable:
-                    inside.add(source)
-                    stack.append(source)
+        edge = self.graph.edges[closing]
+        inside = self.loop_around(edge.target, (edge.source,))
         rank = self._rank
         self._loops[closing] = tuple(sorted(inside, key=lambda point: rank[point]))
         return self._loops[closing]
+
+    def loop_around(self, head: int, tails: Iterable[int]) -> set[int]:
+        """Give the points of the natural loops that lead back from the tails to one head."""
+        edges, reachable = self.graph.edges, self.reachable
+        inside = {head}
+        stack = [tail for tail in dict.fromkeys(tails) if tail != head]
+        inside.update(stack)
+        while stack:
+            for edge in self.predecessor_edges[stack.pop()]:
+                source = edges[edge].source
+                if source not in inside and source in reachable:
+                    inside.add(source)
+                    stack.append(source)
+        return inside
 
     @cached_property
     def _loops(self) -> dict[int, tuple[int, ...]]:

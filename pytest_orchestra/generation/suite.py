@@ -2,32 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
+from pytest_orchestra.generation.assumptions import Knowledge
+from pytest_orchestra.generation.binding.inference import InferredBindings
+from pytest_orchestra.generation.calls import inline_calls
 from pytest_orchestra.generation.compiler import compile_process
+from pytest_orchestra.generation.conflicts import find_dead_branches
 from pytest_orchestra.generation.criteria import Goals, list_goals
+from pytest_orchestra.generation.data_making import DataMaker
 from pytest_orchestra.generation.decisions import find_decisions
 from pytest_orchestra.generation.explicit import Demand, find_run, read_demand
 from pytest_orchestra.generation.fitting import build_table, classify
 from pytest_orchestra.generation.game import Game, Run
 from pytest_orchestra.generation.guidance import View
-from pytest_orchestra.generation.keys import name_scenarios
-from pytest_orchestra.generation.limits import MAX_DATA_CLASSES, MAX_SCENARIOS, steps_per_run
+from pytest_orchestra.generation.keys import name_scenarios, reordered_key
+from pytest_orchestra.generation.limits import (
+    MAX_CONFLICTS,
+    MAX_DATA_CLASSES,
+    MAX_PAIRS,
+    MAX_SCENARIOS,
+    steps_per_run,
+)
+from pytest_orchestra.generation.linting import lint_process
 from pytest_orchestra.generation.lookup import DecisionNames, NodeNames
-from pytest_orchestra.generation.loops import loop_limits
-from pytest_orchestra.generation.reasons import find_flaws, reason_of
+from pytest_orchestra.generation.loops import count_instances, loop_limits
+from pytest_orchestra.generation.messages import find_senders
+from pytest_orchestra.generation.pairs import sets_of_branches
+from pytest_orchestra.generation.races import find_races, read_shared
+from pytest_orchestra.generation.reasons import reason_of
 from pytest_orchestra.generation.requirements import fitting_data
 from pytest_orchestra.generation.scenarios import ScenarioWriter
 from pytest_orchestra.generation.search import Cover, Found, find_runs
-from pytest_orchestra.generation.steps import bind_steps, unbound_activities
+from pytest_orchestra.generation.steps import BoundSteps, bind_steps, unbound_activities
 from pytest_orchestra.generation.structure import Structure
 from pytest_orchestra.generation.suite_data import SuiteData, choose_data
+from pytest_orchestra.generation.unreadable import tell_unreadable
+from pytest_orchestra.generation.witness import WitnessMaker
+from pytest_orchestra.generation.writes import list_writes
 from pytest_orchestra.generation.written import read_conditions, read_loops
 from pytest_orchestra.model.dataset import TestDataSet
 from pytest_orchestra.model.definition import Bindings, Criterion
 from pytest_orchestra.model.process import Process, ProcessDocument
-from pytest_orchestra.model.scenario import CriterionCoverage, MissedGoal, ScenarioSuite
+from pytest_orchestra.model.scenario import CriterionCoverage, Minimum, MissedGoal, ScenarioSuite, TestScenario
+from pytest_orchestra.model.specification import ProtocolSpec
 from pytest_orchestra.problem import Place, Problem, Severity
 
 __all__ = ["build_suite"]
@@ -41,19 +60,39 @@ def build_suite(
     document: ProcessDocument | None = None,
     criteria: Sequence[Criterion] | None = None,
     strict: bool = False,
+    inferred: InferredBindings | None = None,
+    called: Sequence[Process] = (),
+    specs: Mapping[str, ProtocolSpec] | None = None,
 ) -> ScenarioSuite:
     """Give the scenarios of a process that meet the coverage criteria, what they cover, what they do not, and why.
 
     Scenarios that the bindings name come first, as they stand there; the others cover the goals that remain. A scenario
     whose decisions are impossible is there without a path, with the problem. ``criteria`` are those of the bindings if
-    absent. ``strict`` makes activities that are bound to nothing errors even where the bindings bind none at all. The
-    result depends on the arguments alone, byte for byte; nothing is raised for what is wrong in them.
+    absent; concurrent steps that share something are then run in both orders even if nobody asks for it. ``strict``
+    makes activities that are bound to nothing errors even where the bindings bind none at all. ``inferred`` has steps
+    for elements that the bindings do not name, ``called`` are processes of other files that call activities may call.
+    ``specs`` have the schemas that data which is made for scenarios must satisfy. The result depends on the arguments
+    alone, byte for byte; nothing is raised for what is wrong in them.
     """
     home = process.place or Place(document.file if document is not None else process.id)
-    planner = _Planner(process, bindings or Bindings(), choose_data(process, document, data_sets), home)
-    wanted = tuple(dict.fromkeys(criteria if criteria is not None else planner.bindings.coverage))
-    is_bound = bindings is not None and bool(bindings.bindings)
-    return planner.plan(wanted, Severity.ERROR if strict or is_bound else Severity.INFO)
+    bindings = bindings or Bindings()
+    wanted = tuple(dict.fromkeys(criteria if criteria is not None else bindings.coverage))
+    inlined = inline_calls(process, (*(document.processes if document is not None else ()), *called), bindings, home)
+    data = choose_data(process, document, data_sets)
+    planner = _Planner(inlined.process, bindings, data, home, wanted)
+    maker = WitnessMaker(process.id, {one.name for one in data_sets}, _suffix(process, document))
+    planner.data_maker = DataMaker(maker, data, bindings, specs or {})
+    found = inferred or InferredBindings()
+    is_bound = bool(found.steps) or bool(bindings.bindings)
+    severity = Severity.ERROR if strict or is_bound else Severity.INFO
+    suite = planner.plan(wanted, severity, found, document, may_race=criteria is None)
+    return replace(suite, problems=(*inlined.problems, *suite.problems), generated_data=tuple(maker.made))
+
+
+def _suffix(process: Process, document: ProcessDocument | None) -> str:
+    """Give what tells data that is made for one process of a file from that for the others."""
+    several = document is not None and sum(bool(one.nodes) for one in document.processes) > 1
+    return f"-{process.id}" if several else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,33 +105,58 @@ class _Named:
     problems: tuple[Problem, ...]
 
 
+def _visits(bindings: Bindings) -> int:
+    """Give how often a decision may be visited, as far as the sidecar's limits of loops tell."""
+    named = (len(taken) for one in bindings.scenarios for taken in one.decisions.values() if not isinstance(taken, str))
+    return 1 + max(bindings.max_loop_iterations, *bindings.loops.values(), *named, 0)
+
+
 class _Planner:
-    def __init__(self, process: Process, bindings: Bindings, data: SuiteData, home: Place) -> None:
+    def __init__(
+        self, process: Process, bindings: Bindings, data: SuiteData, home: Place, criteria: Sequence[Criterion]
+    ) -> None:
         self._process = process
         self._data = data
         self._home = home
         self.bindings = bindings
         graph = compile_process(process, home)
         structure = Structure(graph)
-        decisions = find_decisions(graph)
-        decision_names = DecisionNames(decisions)
         self._node_names = NodeNames(process.nodes)
-        written = read_conditions(bindings, decision_names, data, home)
         loops = read_loops(bindings, self._node_names, graph, structure, home)
+        instances = count_instances(graph, bindings.max_loop_iterations, loops.instances)
+        decisions = find_decisions(graph, instances)
+        decision_names = DecisionNames(decisions)
+        written = read_conditions(bindings, decision_names, data, home)
         self._demands = [read_demand(definition, decision_names, home) for definition in bindings.scenarios]
         demanded: dict[int, tuple[frozenset[int], ...]] = {}
         for demand in self._demands:
             for point, visits in demand.visits.items():
                 demanded[point] = (*demanded.get(point, ()), *visits)
-        table = build_table(graph, decisions, written.conditions, data.sets, demanded)
+        if Criterion.PAIRWISE in criteria:
+            for point, decision in decisions.items():
+                if decision.inclusive:
+                    demanded[point] = (*demanded.get(point, ()), *sets_of_branches(decision))
+        table = build_table(graph, decisions, written.conditions, data.sets, demanded, _visits(bindings))
         edge_limits, point_limits = loop_limits(structure, bindings.max_loop_iterations, loops.repetitions)
-        self._game = Game(graph, structure, decisions, table, edge_limits, point_limits, steps_per_run(graph.size))
+        most = steps_per_run(graph.size)
+        knowledge = Knowledge(graph, structure, decisions, table, frozenset(data.keys()), list_writes(process))
+        self._game = Game(graph, structure, decisions, table, edge_limits, point_limits, most, instances, knowledge)
         self._view = View(self._game)
+        self.data_maker: DataMaker | None = None
         self._problems = [*graph.problems, *written.problems, *loops.problems]
+        self._problems += tell_unreadable(graph, table, decisions, home)
 
-    def plan(self, criteria: tuple[Criterion, ...], unbound: Severity) -> ScenarioSuite:
+    def plan(
+        self,
+        criteria: tuple[Criterion, ...],
+        severity: Severity,
+        inferred: InferredBindings,
+        document: ProcessDocument | None,
+        *,
+        may_race: bool,
+    ) -> ScenarioSuite:
         game, home = self._game, self._home
-        goals = list_goals(game.graph, game.decisions, criteria)
+        goals = list_goals(game, criteria)
         named = self._named()
         given = [
             Found(one.run, goals.met_by(one.run), fitting_data(game, one.run) & (one.data or -1))
@@ -100,11 +164,11 @@ class _Planner:
             if one.run is not None and one.demand.definition.active
         ]
         classes, uncounted = classify(game.table, self._data.common)
-        cover = find_runs(game, goals, classes, given)
-        bound = bind_steps(self._node_names, self.bindings, home)
-        writer = ScenarioWriter(
-            game, goals, bound, self._data, self.bindings, home, unbound_activities(game.graph, bound, unbound, home)
-        )
+        cover = find_runs(self._view, goals, classes, given)
+        bound = bind_steps(self._node_names, self.bindings, home, inferred.steps)
+        bound = replace(bound, senders=find_senders(self._process, document))
+        unbound = unbound_activities(game.graph, bound, severity, home, inferred.hints)
+        writer = ScenarioWriter(game, goals, bound, self._data, self.bindings, home, unbound, self.data_maker)
         keys = [one.demand.definition.key for one in named]
         names = name_scenarios(
             [found.run.choices for found in cover.found],
@@ -115,25 +179,71 @@ class _Planner:
         )
         scenarios = [writer.explicit(one.run, one.demand.definition, one.data, one.problems) for one in named]
         scenarios += [
-            writer.generated(found.run, name.key, name.name) for found, name in zip(cover.found, names, strict=True)
+            writer.generated(found.run, name.key, name.name, found.goals)
+            for found, name in zip(cover.found, names, strict=True)
         ]
         coverage, missing = self._coverage(criteria, goals, cover, given)
         runs = [one.run for one in (*given, *cover.found)]
+        active = [bool(one.run and one.demand.definition.active) for one in named] + [True] * len(cover.found)
+        if Criterion.RACE in criteria or (may_race and self.bindings.races):
+            coverage += self._add_races(writer, bound, runs, scenarios, active, is_wanted=Criterion.RACE in criteria)
         self._problems += [
             *bound.problems,
+            *inferred.problems,
             *self._data.strangers([scenario.key for scenario in scenarios], home),
-            *find_flaws(game, cover, self._view, runs, home),
-            *self._cuts(cover, uncounted, missing),
+            *find_dead_branches(game.knowledge, home),
+            *lint_process(self._view, cover.flaws, runs, document, home),
+            *self._cuts(goals, cover, uncounted, missing),
         ]
         return ScenarioSuite(
             process_id=self._process.id,
             process_name=self._process.name,
             process_hash=self._process.hash,
-            criteria=criteria,
+            criteria=tuple(one.criterion for one in coverage),
             scenarios=tuple(scenarios),
             coverage=coverage,
             problems=tuple(dict.fromkeys(self._problems)),
+            minimum=Minimum(*self._fewest(cover, len(runs), len(scenarios) - len(active))),
         )
+
+    @staticmethod
+    def _fewest(cover: Cover, chosen: int, variants: int) -> tuple[int, int]:
+        """Give how many scenarios are needed at least, and how many there are; two orders need two of them."""
+        return max(cover.least, 2 if variants else 0), chosen + variants
+
+    def _add_races(
+        self,
+        writer: ScenarioWriter,
+        bound: BoundSteps,
+        runs: Sequence[Run],
+        scenarios: list[TestScenario],
+        active: Sequence[bool],
+        *,
+        is_wanted: bool,
+    ) -> tuple[CriterionCoverage, ...]:
+        """Add the scenarios that run concurrent steps in another order, and say of all which orders they show."""
+        shared = read_shared(self._node_names, self.bindings, bound, self._home)
+        self._problems += shared.problems
+        races = find_races(self._view, runs, shared)
+        if not races.goals and not is_wanted:
+            return ()
+        places = [place for place, is_active in enumerate(active) if is_active]
+        for place, served in zip(places, races.served, strict=True):
+            scenarios[place] = replace(scenarios[place], serves=(*scenarios[place].serves, *served))
+        used = {scenario.key for scenario in scenarios}
+        for variant in races.variants:
+            base = scenarios[places[variant.base]]
+            key = reordered_key(base.key, used)
+            used.add(key)
+            scenario = writer.generated(variant.run, key, f"{base.name}, concurrent branches in another order")
+            scenarios.append(replace(scenario, serves=(*scenario.serves, *variant.serves)))
+        if races.left_out:
+            fact = f"only the first {MAX_CONFLICTS} conflicts of concurrent steps were looked at; {races.left_out} more"
+            hint = "name fewer shared resources"
+            self._problems.append(Problem(Severity.WARNING, self._home, f"{fact} were not", hint=hint))
+        missing = tuple(MissedGoal(goal.element, "no run was found that has this order") for goal in races.missing)
+        total = len(races.goals)
+        return (CriterionCoverage(Criterion.RACE, total - len(missing), total, missing),)
 
     def _named(self) -> list[_Named]:
         found: list[_Named] = []
@@ -160,8 +270,8 @@ class _Planner:
         met: set[int] = set()
         for found in (*given, *cover.found):
             met |= found.goals
-        total = dict.fromkeys(criteria, 0)
-        missing: dict[Criterion, list[MissedGoal]] = {criterion: [] for criterion in criteria}
+        total: dict[Criterion, int] = {criterion: 0 for criterion in criteria if criterion is not Criterion.RACE}
+        missing: dict[Criterion, list[MissedGoal]] = {criterion: [] for criterion in total}
         for index, goal in enumerate(goals.goals):
             total[goal.criterion] += 1
             if index not in met:
@@ -173,12 +283,16 @@ class _Planner:
         )
         return coverage, len(goals.goals) - len(met)
 
-    def _cuts(self, cover: Cover, uncounted: int, missing: int) -> list[Problem]:
+    def _cuts(self, goals: Goals, cover: Cover, uncounted: int, missing: int) -> list[Problem]:
         found: list[Problem] = []
         if cover.is_cut:
             limit = f"{MAX_SCENARIOS} scenarios" if len(cover.found) >= MAX_SCENARIOS else "work"
             fact = f"generation stopped at its limit of {limit}; {missing} goals are not covered"
             hint = "split the process, or ask for a weaker coverage criterion"
+            found.append(Problem(Severity.WARNING, self._home, fact, hint=hint))
+        if goals.pairs is not None and goals.pairs.left_out:
+            fact = f"only the first {MAX_PAIRS} pairs of branches are covered; {goals.pairs.left_out} more are not"
+            hint = "ask for 'decision' coverage, or split the process"
             found.append(Problem(Severity.WARNING, self._home, fact, hint=hint))
         if uncounted:
             fact = f"only the first {MAX_DATA_CLASSES} kinds of data sets were tried; {uncounted} more were not"

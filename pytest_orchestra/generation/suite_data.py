@@ -52,6 +52,14 @@ class SuiteData:
                 problems.append(self._unknown(definition, text, tag, usable, home))
         return mask, tuple(problems)
 
+    def named_directly(self, definition: ScenarioDefinition) -> int:
+        """Give the mask of the data sets that a scenario names by their names, and not by a tag."""
+        mask = 0
+        for text in definition.data_sets:
+            if not text.startswith(_TAG):
+                mask |= self.usable(definition.key) & self._with_name(text)
+        return mask
+
     def _with_name(self, name: str) -> int:
         return self._mask(lambda data_set: data_set.name == name)
 

@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from pytest_orchestra.generation.game import Failure, Run, Visit
+from pytest_orchestra.generation.assumptions import Assumptions, Conflict
+from pytest_orchestra.generation.game import Failure, FailureKind, Run, Visit
 from pytest_orchestra.generation.guidance import INFINITE, Gains, Side, View
 from pytest_orchestra.generation.loops import Loops
 from pytest_orchestra.generation.semantics import Play
+from pytest_orchestra.generation.value_flow import Approach
 
 __all__ = [
     "Attempt",
@@ -25,6 +27,10 @@ __all__ = [
     "attempts",
     "walk",
 ]
+
+
+_ENDLESS = 5
+_WIDE = 16
 
 
 class Policy(Protocol):
@@ -50,7 +56,8 @@ class Budget:
 class Attempt:
     """One run as far as it came. ``run`` is None unless it ended; ``widths`` are the options at each decision.
 
-    ``refused`` is the point at which no outcome would do, if the run broke off there.
+    ``refused`` is the point at which no outcome would do, if the run broke off there. ``contradictions`` are the
+    outcomes that could not be taken because of what others before had assumed.
     """
 
     run: Run | None
@@ -59,34 +66,145 @@ class Attempt:
     refused: int | None
     widths: tuple[int, ...]
     points: tuple[int, ...]
+    contradictions: tuple[Failure, ...] = ()
+
+    @property
+    def work(self) -> int:
+        """What the run counts for in a budget; one whose tokens multiply without end is slow, as are others like it."""
+        moved = len(self.partial.edges) + sum(self.widths) + 1
+        is_endless = self.failure is not None and self.failure.kind is FailureKind.TOO_LONG
+        return _ENDLESS * moved if is_endless else moved
 
 
-def walk(view: View, policy: Policy, deviations: Mapping[int, int] | None = None) -> Attempt:
-    """Play once. ``deviations`` gives for the n-th decision which of the policy's choices to take, 0 being the best."""
-    play = Play(view.game)
+def walk(
+    view: View,
+    policy: Policy,
+    deviations: Mapping[int, int] | None = None,
+    *,
+    last_first: bool = False,
+    toward: Approach | None = None,
+) -> Attempt:
+    """Play once. ``deviations`` gives for the n-th decision which of the policy's choices to take, 0 being the best.
+
+    ``last_first`` turns the order of concurrent branches round. ``toward`` is the approach to a goal: until that is
+    reached, no outcome is taken that leaves no values which get there, as long as there is another.
+    """
+    play = Play(view.game, last_first=last_first)
     widths: list[int] = []
     points: list[int] = []
     refused = None
+    checks = _Checks(view, play, toward)
     while play.pending is not None:
         visit = play.pending
         allowed = view.allowed[visit.point]
         everything = len(allowed) == len(view.game.table.outcomes[visit.point])
-        options = visit.options if everything else sorted(set(allowed).intersection(visit.options))
-        ordered = policy.order(play, visit, options)
+        options: Sequence[int] = visit.options if everything else sorted(set(allowed).intersection(visit.options))
+        if checks.are_needed:
+            options = checks.filter(visit, options)
+        ordered = policy.order(play, visit, options) if options else []
         if not ordered:
             refused = visit.point
             break
         wanted = deviations.get(len(widths), 0) if deviations else 0
         widths.append(len(ordered))
         points.append(visit.point)
-        play.take(_pick(view, visit, ordered, wanted))
+        option = _pick(view, visit, ordered, wanted)
+        if checks.are_needed:
+            checks.take(visit.point, option)
+        play.take(option)
     run = play.run()
-    ended = run if play.ended and run.occurrences else None
-    return Attempt(ended, run, play.failure, refused, tuple(widths), tuple(points))
+    failure = play.failure or checks.failure(refused)
+    ended = run if play.ended and run.occurrences and failure is None else None
+    return Attempt(
+        ended, run, failure, refused, tuple(widths), tuple(points), tuple(dict.fromkeys(checks.contradictions))
+    )
+
+
+class _Checks:
+    """Holds the decisions of one run against each other, and against what its data leaves open at each visit."""
+
+    def __init__(self, view: View, play: Play, toward: Approach | None) -> None:
+        knowledge = view.game.knowledge
+        self._game = view.game
+        self._assumptions = None if knowledge is None or knowledge.is_empty else knowledge.begin()
+        self._toward = toward
+        self._forbidden = view.forbidden_visits
+        self._play = play
+        self._visits: dict[int, int] = {}
+        self._seen = 0
+        self.are_needed = self._assumptions is not None or bool(self._forbidden)
+        self.contradictions: list[Failure] = []
+
+    def filter(self, visit: Visit, options: Sequence[int]) -> Sequence[int]:
+        """Give the options that contradict nothing."""
+        point = visit.point
+        if self._forbidden:
+            number = self._visits[point] = self._visits.get(point, 0) + 1
+            options = [option for option in options if (point, option, number) not in self._forbidden]
+        assumptions = self._assumptions
+        if assumptions is None:
+            return options
+        self._pass(assumptions)
+        if assumptions.broken is not None:
+            return []
+        permitted = [option for option in options if assumptions.permits(point, option)]
+        for option in options if len(permitted) < len(options) else ():
+            conflict = assumptions.conflict(point, option) if option not in permitted else None
+            if conflict is not None:
+                self._note(conflict)
+        return self._leading(assumptions, point, permitted)
+
+    def _leading(self, assumptions: Assumptions, point: int, options: list[int]) -> list[int]:
+        """Give the options that leave values which get to the goal; all of them if none does."""
+        toward = self._toward
+        knowledge = self._game.knowledge
+        if toward is None or knowledge is None or len(options) < 2:  # noqa: PLR2004  nothing to choose
+            return options
+        edges, outcomes = self._game.graph.edges, self._game.table.outcomes[point]
+        segments = [cluster.full for cluster in knowledge.clusters.clusters]
+        leading = []
+        for option in options:
+            left = assumptions.left_by(point, option)
+            ways = (toward.over(edge, edges[edge].target) & left for edge in outcomes[option].edges)
+            if any(way and all(way & segment for segment in segments) for way in ways):
+                leading.append(option)
+        return leading or options
+
+    def take(self, point: int, option: int) -> None:
+        """Assume what an option claims."""
+        if self._assumptions is not None:
+            self._assumptions.take(point, option)
+            if self._toward is not None:
+                edges = self._game.table.outcomes[point][option].edges
+                self._toward = self._toward if self._toward.edges.isdisjoint(edges) else None
+
+    def failure(self, refused: int | None) -> Failure | None:
+        """Say why the run cannot go on or never could, if that is because of a contradiction."""
+        if self._assumptions is None:
+            return None
+        self._pass(self._assumptions)
+        if self._assumptions.broken is not None:
+            self._note(self._assumptions.broken)
+            return self.contradictions[-1]
+        return self.contradictions[-1] if refused is not None and self.contradictions else None
+
+    def _pass(self, assumptions: Assumptions) -> None:
+        points = self._play.points[self._seen :]
+        self._seen += len(points)
+        assumptions.pass_points(points)
+        if self._toward is not None and not self._toward.points.isdisjoint(points):
+            self._toward = None
+
+    def _note(self, conflict: Conflict) -> None:
+        points = dict.fromkeys(claim.point for claim in conflict.earlier)
+        failure = Failure(FailureKind.CONTRADICTION, tuple(points) or (conflict.point,), conflict=conflict)
+        self.contradictions.append(failure)
 
 
 def _pick(view: View, visit: Visit, ordered: Sequence[int], wanted: int) -> int:
     """Give the outcome of that rank: first those after which the token surely ends, then those where it may."""
+    if len(ordered) == 1:
+        return ordered[0]
     if wanted == 0:
         sure = next((option for option in ordered if can_end(view, visit.point, option, visit.loops)), None)
         if sure is not None:
@@ -107,10 +225,12 @@ def attempts(
     policy: Callable[[], Policy],
     limit: int,
     budget: Budget,
+    toward: Approach | None = None,
 ) -> Iterable[Attempt]:
     """Give the policy's own run, then runs that deviate from it in one decision, then in two, and so on.
 
-    Decisions nearest to where a run failed are varied first. Harvey, Ginsberg: "Limited Discrepancy Search" (1995).
+    Decisions nearest to where a run failed are varied first, or those because of which it could not go where it might
+    have gone. Harvey, Ginsberg: "Limited Discrepancy Search" (1995).
     """
     waiting: deque[tuple[tuple[int, int], ...]] = deque([()])
     tried: set[tuple[tuple[int, int], ...]] = {()}
@@ -118,8 +238,8 @@ def attempts(
         if not waiting or budget.is_spent:
             return
         deviations = waiting.popleft()
-        attempt = walk(view, policy(), dict(deviations))
-        budget.left -= len(attempt.partial.edges) + 1
+        attempt = walk(view, policy(), dict(deviations), toward=toward)
+        budget.left -= attempt.work
         yield attempt
         for number in _candidates(view, attempt, limit):
             for rank in range(1, attempt.widths[number]):
@@ -134,7 +254,8 @@ def attempts(
 def _candidates(view: View, attempt: Attempt, limit: int) -> list[int]:
     """Give the decisions worth varying, the most promising first."""
     open_ones = [number for number, width in enumerate(attempt.widths) if width > 1]
-    failed_at = attempt.failure.points if attempt.failure is not None else ()
+    failures = (attempt.failure,) if attempt.failure is not None else attempt.contradictions
+    failed_at = [point for failure in failures for point in failure.points]
     if failed_at and len(open_ones) > 1:
         distance = view.distances(failed_at)
         open_ones.sort(key=lambda number: (distance[attempt.points[number]], -number))
@@ -213,7 +334,10 @@ def shortness(view: View, point: int, outcome: int) -> tuple[float, bool, int]:
     """Give what orders outcomes by their way to the end: its length, not being the default, the document's order."""
     decision = view.game.decisions[point]
     taken = view.game.table.outcomes[point][outcome].branches
-    return view.cost(point, outcome), decision.default not in taken, outcome
+    cost = view.cost(point, outcome)
+    if decision.is_repetition and cost != INFINITE:
+        cost = 0.0  # one instance, the first alternative, is the usual one, though none is shorter
+    return cost, decision.default not in taken, outcome
 
 
 class GainPolicy:
@@ -229,7 +353,17 @@ class GainPolicy:
     def order(self, play: Play, visit: Visit, options: Sequence[int]) -> list[int]:
         """Give the options, the most rewarding first."""
         self._collect(play)
+        if len(options) > _WIDE:
+            return self._best_first(visit.point, options)
         return sorted(options, key=lambda option: self._key(visit.point, option))
+
+    def _best_first(self, point: int, options: Sequence[int]) -> list[int]:
+        """Give the best of many options, and the others as they come."""
+        values = [(*self._rank(*self._gains.value(point, option)), option) for option in options]
+        rank, gain, _ = min(values)
+        equal = [option for other_rank, other_gain, option in values if (other_rank, other_gain) == (rank, gain)]
+        best = min(equal, key=lambda option: shortness(self._view, point, option))
+        return [best, *(option for option in options if option != best)]
 
     def _collect(self, play: Play) -> None:
         gains = self._gains
@@ -246,9 +380,13 @@ class GainPolicy:
             gains.reconsider(edge)
 
     def _key(self, point: int, option: int) -> tuple[int, int, float, bool, int]:
-        side, gain = self._gains.value(point, option)
-        rank = {Side.BACK: 0 if gain > 0 else 2, Side.ON: 1, Side.NOWHERE: 3}[side]
-        return rank, -gain, *shortness(self._view, point, option)
+        return *self._rank(*self._gains.value(point, option)), *shortness(self._view, point, option)
+
+    @staticmethod
+    def _rank(side: Side, gain: int) -> tuple[int, int]:
+        if side is Side.BACK:
+            return (0 if gain > 0 else 2), -gain
+        return (1 if side is Side.ON else 3), -gain
 
 
 @dataclass(frozen=True, slots=True)

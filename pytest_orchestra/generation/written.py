@@ -28,9 +28,10 @@ class WrittenConditions:
 
 @dataclass(frozen=True)
 class WrittenLoops:
-    """How often points may be visited again, where users said so."""
+    """How often points may be visited again, where users said so; ``instances`` the same for activities that repeat."""
 
     repetitions: Mapping[int, int]
+    instances: Mapping[int, int]
     problems: tuple[Problem, ...]
 
 
@@ -82,6 +83,7 @@ def read_loops(
 ) -> WrittenLoops:
     """Find the nodes to which the sidecar's ``loops`` give limits of their own."""
     repetitions: dict[int, int] = {}
+    instances: dict[int, int] = {}
     problems: list[Problem] = []
     for element, count in bindings.loops.items():
         place = bindings.place_of("loops", element) or home
@@ -95,9 +97,12 @@ def read_loops(
             continue
         for node in nodes:
             point = graph.point_of.get(node.id)
+            before = None if point is None else graph.loop_of.get(point)
+            if before is not None:
+                instances[before] = count
             if point is not None and structure.innermost_loop(point):
-                repetitions[point] = count
-            else:
+                repetitions[point if before is None else before] = count
+            elif before is None:
                 fact = f"{describe(node)} lies on no loop"
                 problems.append(Problem(Severity.WARNING, place, fact, hint="leave it out of 'loops'", element=node.id))
-    return WrittenLoops(repetitions, tuple(problems))
+    return WrittenLoops(repetitions, instances, tuple(problems))

@@ -11,12 +11,15 @@ from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     GetJsonSchemaHandler,
     JsonValue,
     StringConstraints,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -32,11 +35,15 @@ __all__ = [
     "Backoff",
     "BarrierReaction",
     "Bindings",
+    "CallMode",
     "ChannelType",
     "Criterion",
     "Definition",
     "Dependency",
     "EndpointRef",
+    "OnResume",
+    "Retry",
+    "RetryCause",
     "Rule",
     "RunMode",
     "ScenarioDefinition",
@@ -108,12 +115,45 @@ class BarrierReaction(StrEnum):
     CONTINUE = "continue"
 
 
+class OnResume(StrEnum):
+    """What a resumed run does about an action of which nobody knows whether it took effect."""
+
+    RETRY = "retry"
+    FAIL = "fail"
+
+
+class RetryCause(StrEnum):
+    """A type of violation that lets a step be tried again."""
+
+    HTTP_ERROR = "HTTP_ERROR"
+    CONTRACT_VIOLATION = "CONTRACT_VIOLATION"
+    BUSINESS_RULE_VIOLATION = "BUSINESS_RULE_VIOLATION"
+    TIMEOUT = "TIMEOUT"
+    VALIDATION_ERROR = "VALIDATION_ERROR"
+    DB_ASSERTION_FAILED = "DB_ASSERTION_FAILED"
+    KAFKA_MESSAGE_NOT_FOUND = "KAFKA_MESSAGE_NOT_FOUND"
+    QUEUE_MESSAGE_NOT_FOUND = "QUEUE_MESSAGE_NOT_FOUND"
+
+
+class CallMode(StrEnum):
+    """What a call activity stands for: the nodes of the called process, or one step."""
+
+    INLINE = "inline"
+    OPAQUE = "opaque"
+
+
 class Criterion(StrEnum):
-    """A coverage criterion."""
+    """A coverage criterion: every node; every sequence flow; every branch of every decision; every pair of branches of
+    independent decisions and of inclusive gateways; every loop not repeated, once, and more often; every two concurrent
+    steps that share something, in both orders.
+    """
 
     NODE = "node"
     EDGE = "edge"
     DECISION = "decision"
+    PAIRWISE = "pairwise"
+    LOOP = "loop"
+    RACE = "race"
 
 
 class ScenarioStatus(StrEnum):
@@ -181,6 +221,19 @@ class Backoff(Definition):
     """The longest pause."""
 
 
+class Retry(Definition):
+    """How often a step is tried, and after what."""
+
+    attempts: int = Field(default=3, ge=1, le=20)
+    """How often at most, the first time included."""
+    delay_ms: int = Field(default=500, ge=0)
+    """The pause before the next attempt."""
+    backoff: Backoff | None = None
+    """How that pause grows."""
+    on: list[RetryCause] = Field(default_factory=lambda: [RetryCause.TIMEOUT, RetryCause.HTTP_ERROR], min_length=1)
+    """The types of violations after which it is tried again: one of them is enough."""
+
+
 def _flattened(step: dict[str, Any]) -> dict[str, Any]:
     """Lift the fields of the seeds' groups, ``action``, its ``meta`` and ``expectations``, beside the others."""
     flat = {name: value for name, value in step.items() if name not in ("action", "expectations", "meta")}
@@ -201,6 +254,20 @@ def _flattened(step: dict[str, Any]) -> dict[str, Any]:
                 raise ValueError(f"'{name}' is given twice, once in '{path}'")
             flat[name] = value
     return flat
+
+
+def _list_of_steps(value: Any) -> Any:
+    """Let one step stand for a list of one."""
+    return [value] if isinstance(value, dict) else value
+
+
+def _clean_up_steps(steps: list[StepDefinition]) -> list[StepDefinition]:
+    for step in steps:
+        if step.clean_up:
+            raise ValueError("a clean-up step has no 'finally' of its own")
+        if step.kind is StepKind.BARRIER or step.mode is ActionMode.FIRE_AND_FORGET:
+            raise ValueError("a clean-up step is an action that is waited for, or an assertion")
+    return steps
 
 
 class StepDefinition(Definition):
@@ -254,6 +321,14 @@ class StepDefinition(Definition):
     """What a barrier waits for; all steps begun and not ended if empty."""
     on_failure: BarrierReaction = BarrierReaction.FAIL_SCENARIO
     """What a barrier does when a tracked step failed."""
+    on_resume: OnResume | None = None
+    """What a resumed run does about this action if it was under way when the run was cut off: `retry` sends it again,
+    `fail` ends the run with an error. If absent, it is sent again where its protocol can do that safely."""
+    retry: Retry | None = None
+    """Whether the step is tried again when it failed, which makes it `FLAKY` if it passes then. An action is, only if
+    `onResume` or its protocol lets it be repeated."""
+    clean_up: CleanUp = Field(default_factory=list, alias="finally")
+    """Steps that clean up behind this one, in the end, however that is, if it has begun."""
     place: SkipJsonSchema[Place | None] = Field(default=None, exclude=True, repr=False)
 
     @model_validator(mode="before")
@@ -283,12 +358,18 @@ class StepDefinition(Definition):
     @model_validator(mode="after")
     def _complete(self) -> StepDefinition:
         if self.kind is StepKind.BARRIER:
+            if self.retry is not None:
+                raise ValueError("a barrier has no 'retry'; the steps that it tracks may have one")
             return self
         if self.channel_type is ChannelType.HTTP_REST and self.endpoint_ref is None:
             raise ValueError("an HTTP step needs 'endpointRef'")
         if self.channel_type is ChannelType.DB and (not self.sql or not self.data_source):
             raise ValueError("a database step needs 'dataSource' and 'sql'")
         return self
+
+
+CleanUp = Annotated[list[StepDefinition], BeforeValidator(_list_of_steps), AfterValidator(_clean_up_steps)]
+StepDefinition.model_rebuild()
 
 
 class Dependency(Definition):
@@ -316,15 +397,25 @@ class ScenarioDefinition(Definition):
     """The scenario in words."""
     decisions: dict[str, str | list[str]] = Field(default_factory=dict)
     """Gateway (id or name) to branch (flow id, branch name or target), one for each visit if a list; an activity
-    with boundary events to the event's id or name."""
+    with boundary events to the event's id or name, one that repeats to `0`, `1` or `N`; `start` to a start event, and
+    `events` (`SUB.events` in a sub-process) to an event sub-process."""
     data_sets: list[str] = Field(default_factory=list)
     """Names of data sets, or `tag:NAME`; all that fit the path if absent."""
     tags: list[str] = Field(default_factory=list)
     depends_on: list[Dependency] = Field(default_factory=list)
+    locks: list[str] = Field(default_factory=list)
+    """What it must have for itself, under names of your own, which may be templates over `data` and `environment`:
+    `customer:{{data.customer}}`."""
+    clean_up: CleanUp = Field(default_factory=list, alias="finally")
+    """Steps that clean up behind the scenario, in the end, however that is, if it has begun."""
     status: ScenarioStatus = ScenarioStatus.PUBLISHED
     """Only `PUBLISHED` scenarios run; `DRAFT` and `DEPRECATED` ones are skipped with that reason."""
     active: bool = True
     """Whether it is collected."""
+    retries: int | None = Field(default=None, ge=0, le=20)
+    """How often the scenario is run again when it failed; what the sidecar says if absent."""
+    scenario_timeout_ms: int | None = Field(default=None, gt=0)
+    """How long the scenario may take with all its retries; what the sidecar says if absent."""
     place: SkipJsonSchema[Place | None] = Field(default=None, exclude=True, repr=False)
 
 
@@ -333,30 +424,63 @@ class Bindings(Definition):
 
     process: str | None = None
     """The process of the file that is meant (id or name), where there are several."""
+    processes: list[str] = Field(default_factory=list)
+    """More process files, as globs relative to this file, in which call activities find the processes they call."""
+    calls: dict[str, CallMode] = Field(default_factory=dict)
+    """Call activity (id or name, `*` for all others) to `inline`, the called process takes part in the scenarios, or
+    `opaque`, one step; `opaque` if absent."""
     specs: dict[str, str] = Field(default_factory=dict)
     """Service name to its specification, a path relative to this file."""
     coverage: list[Criterion] = Field(default_factory=lambda: [Criterion.EDGE])
     """What the scenarios must cover."""
+    thresholds: dict[Criterion, Annotated[float, Field(ge=0, le=100)]] = Field(default_factory=dict)
+    """Criterion to the percentage of it that must be covered: below it, `orchestra plan` and the session fail. Only
+    criteria among `coverage`."""
     max_loop_iterations: int = Field(default=1, ge=0, le=100)
     """How often a loop may be repeated."""
     loops: dict[str, int] = Field(default_factory=dict)
     """The same for single nodes: how often they may be visited again."""
     bindings: dict[str, list[StepDefinition]] = Field(default_factory=dict)
     """Element (id or name) to its steps; an empty list says that nothing is to be done there."""
+    infer_bindings: bool = True
+    """Whether elements that are not bound here get a step where the model itself names their operation: by
+    `operationRef`, a vendor's connector, or an `operationId` as name."""
     decisions: dict[str, dict[str, str]] = Field(default_factory=dict)
-    """Gateway (id or name) to branch (flow id, name or target) to the expression over `data` that leads there."""
+    """Gateway (id or name) to branch (flow id, name or target) to the expression over `data` that leads there; `visit`
+    is the number of the visit, from 1."""
+    shared_resources: dict[str, list[str]] = Field(default_factory=dict)
+    """What concurrent elements (ids or names) share, by a name of your own; steps of the same endpoint or table share
+    it without being told."""
+    races: bool = True
+    """Whether concurrent elements that share something, of which one changes it, are also run in the other order."""
+    witnesses: bool = True
+    """Whether a scenario that no data set fits gets one that is made for it."""
+    boundary_values: bool = False
+    """Whether scenarios also run with data at, just below and just above the numbers that their conditions compare."""
     data_sets: list[str] = Field(default_factory=list)
     """Data files, as globs relative to this file; `data/*` beside it if absent."""
     scenarios: list[ScenarioDefinition] = Field(default_factory=list)
     """Scenarios with names of their own; the rest of the coverage is generated around them."""
     tags: list[str] = Field(default_factory=list)
     """Tags of every scenario; each is a pytest marker."""
+    locks: list[str] = Field(default_factory=list)
+    """What every scenario must have for itself; see ScenarioDefinition."""
+    clean_up: CleanUp = Field(default_factory=list, alias="finally")
+    """Steps that clean up behind every scenario, after those of the scenario and of its steps."""
     fixtures: list[str] = Field(default_factory=list)
     """pytest fixtures that the scenarios use; templates see their values as `fixture.NAME`."""
     correlation_header: str = "X-Correlation-ID"
     """The HTTP header that carries the correlation id."""
     mode: RunMode = RunMode.STOP_ON_FIRST_FAILURE
     """`STOP_ON_FIRST_FAILURE` or `RUN_ALL_STEPS`."""
+    on_resume: OnResume | None = None
+    """The default for steps."""
+    retry: Retry | None = None
+    """The default for actions. An assertion waits anyway; it is tried again only if it has a `retry` of its own."""
+    retries: int | None = Field(default=None, ge=0, le=20)
+    """How often each scenario is run again when it failed; `--orchestra-retries` if absent."""
+    scenario_timeout_ms: int | None = Field(default=None, gt=0)
+    """How long each scenario may take with all its retries; any time if absent."""
     timeout_ms: int = Field(default=10_000, gt=0)
     """The default for steps."""
     poll_interval_ms: int = Field(default=100, gt=0)
@@ -373,6 +497,15 @@ class Bindings(Definition):
     def _mode_of_suites(cls, value: RunMode) -> RunMode:
         if value not in (RunMode.RUN_ALL_STEPS, RunMode.STOP_ON_FIRST_FAILURE):
             raise ValueError(f"'{value}' is a mode of a single run; a suite has RUN_ALL_STEPS or STOP_ON_FIRST_FAILURE")
+        return value
+
+    @field_validator("thresholds")
+    @classmethod
+    def _thresholds_of_coverage(cls, value: dict[Criterion, float], info: ValidationInfo) -> dict[Criterion, float]:
+        covered = info.data.get("coverage", value)
+        for criterion in value:
+            if criterion not in covered:
+                raise ValueError(f"'{criterion}' is not among 'coverage', which is {', '.join(covered)}")
         return value
 
     @field_validator("bindings", mode="before")

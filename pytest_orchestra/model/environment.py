@@ -41,6 +41,8 @@ class ServiceProfile(Definition):
     header_refs: dict[str, str] = Field(default_factory=dict)
     """Headers whose values are secrets, by reference."""
     verify_tls: bool = True
+    max_concurrency: int | None = Field(default=None, ge=1)
+    """How many calls of one session it gets at once; any number if absent."""
 
     @model_validator(mode="before")
     @classmethod

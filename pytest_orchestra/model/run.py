@@ -12,8 +12,10 @@ from pytest_orchestra.model.json import JsonObject, JsonValue
 __all__ = [
     "Exchange",
     "Observation",
+    "RunAttempt",
     "RunFault",
     "RunStatus",
+    "StepAttempt",
     "StepResult",
     "StepStatus",
     "SuiteRun",
@@ -36,12 +38,16 @@ class StepStatus(StrEnum):
 
 
 class RunStatus(StrEnum):
-    """The state of a TestRun. ``FAILED`` means violations, ``ERROR`` that our side was wrong."""
+    """The state of a TestRun. ``FAILED`` means violations, ``ERROR`` that our side was wrong.
+
+    ``FLAKY`` is one that passed, but not, or not every step of it, at the first attempt.
+    """
 
     PENDING = "PENDING"
     QUEUED = "QUEUED"
     IN_PROGRESS = "IN_PROGRESS"
     PASSED = "PASSED"
+    FLAKY = "FLAKY"
     FAILED = "FAILED"
     ERROR = "ERROR"
     SKIPPED = "SKIPPED"
@@ -52,6 +58,11 @@ class RunStatus(StrEnum):
     def is_final(self) -> bool:
         """Whether nothing more will happen to it."""
         return self not in (RunStatus.PENDING, RunStatus.QUEUED, RunStatus.IN_PROGRESS)
+
+    @property
+    def is_good(self) -> bool:
+        """Whether the system under test did in the end what was expected of it."""
+        return self in (RunStatus.PASSED, RunStatus.FLAKY)
 
 
 class SuiteRunStatus(StrEnum):
@@ -126,12 +137,31 @@ class RunFault:
 
 
 @dataclass(frozen=True, slots=True)
+class StepAttempt:
+    """An attempt of a step that failed and was followed by another; ``number`` counts from 1, all is masked."""
+
+    number: int
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    duration_ms: float = 0.0
+    actual_status_code: int | None = None
+    polls: int = 0
+    observations: tuple[Observation, ...] = ()
+    exchange: Exchange | None = None
+    violations: tuple[Violation, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class StepResult:
     """The outcome of a step. Durations are milliseconds, moments are UTC, everything is masked already.
 
     ``response`` is what templates see as ``step.ALIAS.response``. ``settling_time_ms`` runs from the end of the causing
     action to the moment an assertion first held. ``observations`` is the history of polls, equal neighbours merged.
-    ``reason`` says why a step was skipped, or failed without a violation of its own.
+    ``reason`` says why a step was skipped, or failed without a violation of its own. ``masked`` says that something in
+    ``response`` was a secret; ``repeated`` that the step was sent again when its run was resumed, because nobody knew
+    whether it had arrived. ``reused_from`` is the id of the earlier run that the result was taken from;
+    ``clean_up`` says that the step cleaned up behind others. ``timeout_ms`` is how long an assertion waited at most.
+    ``attempts`` are those that failed before the one that is told here.
     """
 
     alias: str
@@ -154,12 +184,30 @@ class StepResult:
     violations: tuple[Violation, ...] = ()
     fault: RunFault | None = None
     reason: str | None = None
+    masked: bool = False
+    repeated: bool = False
+    reused_from: str | None = None
+    clean_up: bool = False
+    attempts: tuple[StepAttempt, ...] = ()
+    timeout_ms: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunAttempt:
+    """An attempt of a TestRun that failed and was followed by another, with every step; ``number`` counts from 1."""
+
+    number: int
+    correlation_id: str
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    steps: tuple[StepResult, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class TestRun:
     """One execution of one scenario with one data set. ``key`` is the pytest node id without its folder's noise:
-    ``order.bpmn::large-order[vip]``, unique in the SuiteRun.
+    ``order.bpmn::large-order[vip]``, unique in the SuiteRun. ``attempt`` counts from 1; each has a correlation id of
+    its own.
     """
 
     __test__ = False  # pytest would take the class for a test by its name
@@ -180,6 +228,7 @@ class TestRun:
     created_at: datetime | None = None
     started_at: datetime | None = None
     finished_at: datetime | None = None
+    attempt: int = 1
 
 
 @dataclass(frozen=True, slots=True)

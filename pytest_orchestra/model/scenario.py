@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from pytest_orchestra.model.dataset import TestDataSet
 from pytest_orchestra.model.definition import (
     Criterion,
     Dependency,
@@ -18,6 +19,7 @@ __all__ = [
     "CoverageGoal",
     "CriterionCoverage",
     "DecisionTaken",
+    "Minimum",
     "MissedGoal",
     "ScenarioStep",
     "ScenarioSuite",
@@ -55,11 +57,26 @@ class CriterionCoverage:
 
 
 @dataclass(frozen=True, slots=True)
+class Minimum:
+    """How few scenarios can cover what the suite covers: at least ``lower_bound``; ``chosen`` are there."""
+
+    lower_bound: int
+    chosen: int
+
+    @property
+    def is_proven(self) -> bool:
+        """Whether no smaller set covers as much."""
+        return self.chosen <= self.lower_bound
+
+
+@dataclass(frozen=True, slots=True)
 class DecisionTaken:
     """The branches that one scenario took at one decision point, in the order of its visits.
 
     ``element`` is a gateway, a node with conditional flows, or an activity with boundary events; each entry of
-    ``branches`` is a flow id, or the id of a boundary event (``normal`` where the activity ended normally).
+    ``branches`` is a flow id, or the id of a boundary event (``normal`` where the activity ended normally), or the
+    number of instances of an activity that repeats (``0``, ``N``; where all are single nothing is said). What happens
+    as a whole (sub-)process begins is decided at ``start`` and ``events``, ``SUB.start`` and ``SUB.events``.
     """
 
     element: str
@@ -69,7 +86,8 @@ class DecisionTaken:
 @dataclass(frozen=True, slots=True)
 class ScenarioStep:
     """A step at its place in a scenario. ``alias`` is unique there: the second time a loop brings the step it is
-    ``alias_2``. ``element_id`` is the BPMN element that it stands for.
+    ``alias_2``. ``element_id`` is the BPMN element that it stands for. ``cleans_up`` is
+    the alias of the step behind which it cleans up, empty for the scenario; None for all that do something else.
     """
 
     order_index: int
@@ -77,6 +95,7 @@ class ScenarioStep:
     name: str
     element_id: str
     definition: StepDefinition
+    cleans_up: str | None = None
 
     @property
     def kind(self) -> StepKind:
@@ -90,7 +109,8 @@ class TestScenario:
 
     ``nodes`` and ``flows`` are BPMN ids in execution order. ``conditions`` are the texts that must hold along the way.
     ``data_sets`` names the data that fits; ``serves`` the goals that it covers; ``version`` is the
-    SHA-256 (hex) of what it does.
+    SHA-256 (hex) of what it does. ``locks`` are the names, or templates of them, of what it must have for itself;
+    ``clean_up`` are the steps that clean up, in the order in which they do.
     """
 
     __test__ = False  # pytest would take the class for a test by its name
@@ -112,11 +132,21 @@ class TestScenario:
     version: str = ""
     line: int = 0
     problems: tuple[Problem, ...] = ()
+    locks: tuple[str, ...] = ()
+    clean_up: tuple[ScenarioStep, ...] = ()
+
+    @property
+    def all_steps(self) -> tuple[ScenarioStep, ...]:
+        """Its steps, and behind them those that clean up."""
+        return (*self.steps, *self.clean_up)
 
 
 @dataclass(frozen=True, slots=True)
 class ScenarioSuite:
-    """All scenarios of one process, with what they cover and what they do not, and why."""
+    """All scenarios of one process, with what they cover and what they do not, and why.
+
+    ``generated_data`` are the data sets that were made for scenarios which no other data set fits.
+    """
 
     process_id: str
     process_name: str
@@ -125,3 +155,5 @@ class ScenarioSuite:
     scenarios: tuple[TestScenario, ...] = ()
     coverage: tuple[CriterionCoverage, ...] = ()
     problems: tuple[Problem, ...] = field(default=())
+    minimum: Minimum = Minimum(0, 0)
+    generated_data: tuple[TestDataSet, ...] = ()

@@ -15,7 +15,7 @@ from pytest_orchestra.readers.source_file import KeyPath, Source
 from pytest_orchestra.readers.validation import find_field, reserved_fields, validation_problems
 from pytest_orchestra.readers.yaml_source import read_source
 
-__all__ = ["read_sidecar", "sidecar_path"]
+__all__ = ["read_sidecar", "sidecar_path", "stem_of"]
 
 _PROCESS_SUFFIXES: Final = (".bpmn20.xml", ".bpmn.xml", ".bpmn2", ".bpmn")
 _SUFFIXES: Final = (".orchestra.yaml", ".orchestra.yml", ".orchestra.json")
@@ -26,11 +26,16 @@ def sidecar_path(process_file: Path) -> Path:
 
     ``.yml`` and ``.json`` are given where such a file is there and none before it is.
     """
-    name = process_file.name
-    suffix = next((s for s in _PROCESS_SUFFIXES if name.lower().endswith(s)), process_file.suffix)
-    stem = name[: len(name) - len(suffix)]
+    stem = stem_of(process_file)
     candidates = [process_file.with_name(stem + suffix) for suffix in _SUFFIXES]
     return next((path for path in candidates if path.is_file()), candidates[0])
+
+
+def stem_of(process_file: Path) -> str:
+    """Give the name of a process file without its suffix, ``order`` of ``order.bpmn20.xml``."""
+    name = process_file.name
+    suffix = next((s for s in _PROCESS_SUFFIXES if name.lower().endswith(s)), process_file.suffix)
+    return name[: len(name) - len(suffix)]
 
 
 def read_sidecar(path: Path) -> Bindings:
@@ -58,25 +63,53 @@ def _with_places(bindings: Bindings, source: Source) -> Bindings:
     return bindings.model_copy(
         update={
             "place": source.place(),
+            "clean_up": _clean_up_placed(bindings.clean_up, source, ()),
             "places": {path: source.place(path, of_key=True) for path in _key_paths(bindings)},
             "bindings": {
                 element: [
-                    step.model_copy(update={"place": source.place(path)})
-                    for step, path in zip(steps, _step_paths(source, element), strict=True)
+                    _placed(step, source, path) for step, path in zip(steps, _step_paths(source, element), strict=True)
                 ]
                 for element, steps in bindings.bindings.items()
             },
             "scenarios": [
-                scenario.model_copy(update={"place": source.place(path)})
+                scenario.model_copy(
+                    update={"place": source.place(path), "clean_up": _clean_up_placed(scenario.clean_up, source, path)}
+                )
                 for scenario, path in zip(bindings.scenarios, _scenario_paths(source), strict=True)
             ],
         }
     )
 
 
+def _placed(step: StepDefinition, source: Source, path: KeyPath) -> StepDefinition:
+    changes = {"place": source.place(path), "clean_up": _clean_up_placed(step.clean_up, source, path)}
+    return step.model_copy(update=changes)
+
+
+def _clean_up_placed(steps: list[StepDefinition], source: Source, path: KeyPath) -> list[StepDefinition]:
+    """Give clean-up steps with their places, which lie below ``path``."""
+    paths = _clean_up_paths(source, path)
+    return [step.model_copy(update={"place": source.place(each)}) for step, each in zip(steps, paths, strict=True)]
+
+
+def _clean_up_paths(source: Source, path: KeyPath) -> list[KeyPath]:
+    value = source.value
+    for key in path:
+        value = value[key]
+    found = find_field(value, StepDefinition, "clean_up")
+    if found is None:
+        return []
+    for key in found:
+        value = value[key]
+    inner = (*path, *found)
+    return [inner] if isinstance(value, dict) else [(*inner, index) for index in range(len(value or ()))]
+
+
 def _key_paths(bindings: Bindings) -> Iterator[tuple[str, ...]]:
     """Give the paths of the keys that name something elsewhere: elements, branches, services."""
-    for field in ("bindings", "decisions", "loops", "specs"):
+    if bindings.processes:
+        yield ("processes",)
+    for field in ("bindings", "calls", "decisions", "loops", "specs", "thresholds"):
         for key in getattr(bindings, field):
             yield field, key
     for element, branches in bindings.decisions.items():
