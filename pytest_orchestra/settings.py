@@ -23,8 +23,11 @@ if TYPE_CHECKING:
 __all__ = ["Settings", "add_options", "read_project_table", "read_settings"]
 
 
-def _row(default: Any, text: str, *, metavar: str | None = None, choices: tuple[str, ...] = ()) -> Any:
-    return field(default=default, metadata={"help": text, "metavar": metavar, "choices": choices})
+def _row(
+    default: Any, text: str, *, metavar: str | None = None, choices: tuple[str, ...] = (), least: int | None = None
+) -> Any:
+    """Describe an option. Numbers are positive, unless ``least`` says from where on they are good."""
+    return field(default=default, metadata={"help": text, "metavar": metavar, "choices": choices, "least": least})
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +43,49 @@ class Settings:
     )
     tenant: str = _row("default", "owner of the runs in the store", metavar="NAME")
     suite_run: str = _row("", "key of the SuiteRun; made anew by default", metavar="KEY")
+    shard: str = _row("", "run only this part of the scenarios, '2/5' for the second of five", metavar="N/OF")
+    deps: str = _row(
+        "run",
+        "what becomes of prerequisites (dependsOn) that a selection leaves out: 'run' runs them too, 'skip' skips those"
+        " that depend on them, 'ignore' runs these without",
+        choices=("run", "skip", "ignore"),
+    )
+    rerun: str = _row(
+        "",
+        "'failed' runs the scenarios that failed or erred in the store's latest SuiteRun that has any of them",
+        choices=("failed",),
+        metavar="WHAT",
+    )
+    until: str = _row("", "stop after this step (alias, id of its element, or name)", metavar="STEP")
+    from_step: str = _row(
+        "", "begin at this step, with the results that the latest run which got there has before it", metavar="STEP"
+    )
+    only_step: str = _row("", "run this step alone, with results of earlier runs for what it reads", metavar="STEP")
+    data: tuple[str, ...] = _row(
+        (), "other data for all scenarios, 'amount=250'; may be given often", metavar="NAME=VALUE"
+    )
+    resume: bool = _row(
+        False, "go on with the latest SuiteRun of these scenarios that did not come to its end, or with that of the key"
+    )
+    lease: float = _row(30.0, "seconds after which the runs of a worker that died are taken over", metavar="S")
+    store_patience: float = _row(30.0, "seconds to wait for a store that was lost", metavar="S")
     concurrency: int = _row(32, "how many scenarios run at once", metavar="N")
+    timeout: float = _row(
+        0.0, "seconds after which all scenarios of the session must have ended; 0 for any time", metavar="S", least=0
+    )
+    retries: int = _row(
+        0,
+        "how often a scenario is run again when it failed; what its sidecar says goes first",
+        metavar="N",
+        least=0,
+    )
+    settle_budget: float = _row(
+        0.0,
+        "let steps fail whose effect settled slower than so many times p95 of its history, 1.5 say; 0 for no budget",
+        metavar="FACTOR",
+        least=0,
+    )
+    fail_flaky: bool = _row(False, "let scenarios fail that passed only when they, or a step of theirs, were retried")
     order: str = _row(
         "completion",
         "report scenarios as they complete, or in the order of collection",
@@ -57,11 +102,17 @@ class Settings:
         choices=("testcases", "properties"),
     )
     events: str = _row("", "write every event of the engine to this file, one JSON object a line", metavar="FILE")
+    coverage_threshold: str = _row(
+        "",
+        "least coverage of every process file, 'edge=100,node=90' or '95' for whatever it covers; below it the file has"
+        " a red item. What its sidecar says goes first",
+        metavar="PERCENT",
+    )
     heartbeat: float = _row(30.0, "seconds between two lines of progress where the terminal is no tty", metavar="S")
 
 
 _TYPES: Final = {"int": int, "float": float, "str": str}
-_INI_TYPES: Final[dict[str, Any]] = {"int": "int", "float": "float", "str": "string"}
+_INI_TYPES: Final[dict[str, Any]] = {"int": "int", "float": "float", "str": "string", "bool": "bool"}
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -73,16 +124,21 @@ def add_options(parser: pytest.Parser) -> None:
     parser.addini("orchestra", "the same as --orchestra", type="bool", default=False)
     for row in fields(Settings):
         name, text = row.name, row.metadata["help"]
-        shown = f"{text} (default: {row.default})" if row.default != "" else text
-        group.addoption(
-            f"--orchestra-{name.replace('_', '-')}",
-            dest=f"orchestra_{name}",
-            default=None,
-            metavar=row.metadata["metavar"],
-            choices=row.metadata["choices"] or None,
-            help=shown.replace("%", "%%"),
-        )
-        parser.addini(f"orchestra_{name}", text, type=_INI_TYPES[str(row.type)], default=None)
+        shown = f"{text} (default: {row.default})" if row.default not in ("", ()) and row.default is not False else text
+        option, where = f"--orchestra-{name.replace('_', '-')}", f"orchestra_{name}"
+        if row.default is False:
+            group.addoption(option, dest=where, default=None, action="store_true", help=shown.replace("%", "%%"))
+        else:
+            group.addoption(
+                option,
+                dest=where,
+                default=None,
+                action="append" if row.default == () else "store",
+                metavar=row.metadata["metavar"],
+                choices=row.metadata["choices"] or None,
+                help=shown.replace("%", "%%"),
+            )
+        parser.addini(f"orchestra_{name}", text, type=_INI_TYPES.get(str(row.type), "linelist"), default=None)
 
 
 def read_settings(config: pytest.Config) -> Settings:
@@ -94,9 +150,9 @@ def read_settings(config: pytest.Config) -> Settings:
         source = f"--orchestra-{row.name.replace('_', '-')}"
         if given is None:
             given, source = config.getini(f"orchestra_{row.name}"), f"orchestra_{row.name}"
-        if given in (None, "") and row.name in project:
+        if given in (None, "", []) and row.name in project:
             given, source = project[row.name], f"[tool.orchestra] {row.name}"
-        if given not in (None, ""):
+        if given not in (None, "", []):
             values[row.name] = _read(given, row.name, source)
     return Settings(**values)
 
@@ -134,6 +190,14 @@ def read_project_table(root: Path) -> Mapping[str, Any]:
 
 def _read(given: object, name: str, source: str) -> object:
     row = next(row for row in fields(Settings) if row.name == name)
+    if row.default is False:
+        if isinstance(given, bool):
+            return given
+        raise SettingsError(f"{source}: '{given}' is neither true nor false", hint="for example true")
+    if row.default == ():
+        if isinstance(given, list) and all(isinstance(each, str) for each in given):
+            return tuple(given)
+        raise SettingsError(f"{source}: '{given}' is no list of texts", hint='for example ["amount=250"]')
     kind = _TYPES[str(row.type)]
     try:
         value = kind(given)
@@ -146,6 +210,10 @@ def _read(given: object, name: str, source: str) -> object:
     choices = row.metadata["choices"]
     if choices and value not in choices:
         raise SettingsError(f"{source}: '{given}' is not known", hint=f"choose one of {', '.join(choices)}")
-    if kind is not str and value <= 0:
+    least = row.metadata["least"]
+    if least is not None:
+        if value < least:
+            raise SettingsError(f"{source}: '{given}' is less than {least}", hint="for example 2")
+    elif kind is not str and value <= 0:
         raise SettingsError(f"{source}: '{given}' is not positive", hint=f"for example {row.default}")
     return value

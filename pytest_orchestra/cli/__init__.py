@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from pytest_orchestra import __version__
-from pytest_orchestra.cli import models, runs
+from pytest_orchestra.cli import exports, models, plans, runs, scaffold
 from pytest_orchestra.cli.outcome import ExitCode, Outcome
 from pytest_orchestra.errors import DefinitionError, OrchestraError, SettingsError
 
@@ -40,6 +40,9 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"pytest-orchestra {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    scaffold.add_init_command(commands)
+    plans.add_plan_command(commands)
     models.add_commands(commands)
+    exports.add_export_command(commands)
     runs.add_commands(commands)
     return parser

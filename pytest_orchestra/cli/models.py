@@ -1,22 +1,23 @@
-"""Commands over definitions: ``plan``, ``verify``, ``schema``. They need no store and no network."""
+"""Commands over definitions: ``verify``, ``schema``. They need no store and no network."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pytest_orchestra.cli.loading import loader_of_commands, problems_json
 from pytest_orchestra.cli.outcome import ExitCode, Outcome
 from pytest_orchestra.errors import SettingsError
-from pytest_orchestra.generation.plan import plan_json, plan_text
-from pytest_orchestra.model.definition import Criterion
+from pytest_orchestra.generation.stubs import DecisionStub, find_stubs, stub_text
 from pytest_orchestra.model.json import JsonValue
-from pytest_orchestra.problem import Problem, Severity
+from pytest_orchestra.problem import Place, Problem, Severity
 from pytest_orchestra.readers.json_schema import json_schema
 from pytest_orchestra.readers.process_file import is_process_file
-from pytest_orchestra.session.definitions import DefinitionLoader, Definitions
-from pytest_orchestra.session.protocols import collect_protocols, command_hooks
+from pytest_orchestra.readers.sidecar import sidecar_path
+from pytest_orchestra.session.definitions import Definitions
 
 __all__ = ["add_commands"]
 
@@ -25,22 +26,17 @@ _SCHEMAS = ("sidecar", "data", "environments")
 
 def add_commands(commands: Any) -> None:
     """Add the commands to a parser's sub-parsers."""
-    plan = commands.add_parser(
-        "plan",
-        help="show the scenarios of a process, what they cover, and why each is there",
-        description="Show the scenarios of a process model. Needs no sidecar, no store and no network.",
-    )
-    plan.add_argument("file", type=Path, help="the process model")
-    plan.add_argument("--coverage", metavar="CRITERIA", help=f"of {', '.join(Criterion)}; several with commas")
-    _add_format(plan)
-    plan.set_defaults(run=_plan)
-
     verify = commands.add_parser(
         "verify",
         help="say what is not bound and what does not resolve",
         description="Check process models with everything beside them, without running anything.",
     )
     verify.add_argument("paths", type=Path, nargs="*", default=[Path()], help="process models, or folders with them")
+    verify.add_argument(
+        "--stubs",
+        action="store_true",
+        help="print 'decisions' to paste for files without a sidecar, too; for those with one they are printed anyway",
+    )
     _add_format(verify)
     verify.set_defaults(run=_verify)
 
@@ -53,71 +49,11 @@ def _add_format(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", choices=("text", "json"), default="text", help="how to print (default: text)")
 
 
-def _loader() -> DefinitionLoader:
-    hooks = command_hooks()
-    return DefinitionLoader(collect_protocols(hooks, None), hooks)
-
-
-def _plan(options: argparse.Namespace) -> Outcome:
-    file: Path = options.file
-    if not file.is_file():
-        raise SettingsError(f"no file '{file}'", hint="give the path of a process model")
-    definitions = _loader().load(file, _criteria(options.coverage))
-    plans = [plan_json(suite, str(file)) for suite in definitions.suites]
-    loose = _beyond_suites(definitions)
-    facts: JsonValue
-    if len(plans) == 1:
-        facts = {**plans[0], "problems": [*_listed(plans[0].get("problems")), *map(_problem_json, loose)]}
-    else:
-        facts = {"processes": plans, "problems": [_problem_json(problem) for problem in loose]}
-    process = {each.id: each for each in definitions.document.processes}
-    texts = [plan_text(suite, process.get(suite.process_id)) for suite in definitions.suites]
-    text = "\n\n".join([*texts, *map(str, loose)])
-    code = ExitCode.FINE
-    if not plans:
-        code = ExitCode.WRONG_INPUT
-    elif definitions.errors:
-        code = ExitCode.FINDINGS
-    return Outcome(code, text, facts)
-
-
-def _listed(value: JsonValue) -> Sequence[JsonValue]:
-    return value if isinstance(value, list) else []
-
-
-def _criteria(given: str | None) -> list[Criterion] | None:
-    if given is None:
-        return None
-    found = []
-    for name in given.split(","):
-        try:
-            found.append(Criterion(name.strip()))
-        except ValueError:
-            raise SettingsError(
-                f"--coverage: '{name.strip()}' is not known", hint=f"choose of {', '.join(Criterion)}"
-            ) from None
-    return found
-
-
-def _beyond_suites(definitions: Definitions) -> list[Problem]:
-    """Give the problems that no suite has told already."""
-    told = {problem for suite in definitions.suites for problem in suite.problems}
-    return [problem for problem in definitions.problems if problem not in told]
-
-
-def _problem_json(problem: Problem) -> JsonValue:
-    return {
-        "severity": str(problem.severity),
-        "place": str(problem.place),
-        "message": problem.message,
-        "hint": problem.hint,
-    }
-
-
 def _verify(options: argparse.Namespace) -> Outcome:
-    loader = _loader()
+    loader = loader_of_commands()
     problems: list[Problem] = []
     files = list(_process_files(options.paths))
+    stubs: list[_FileStubs] = []
     scenarios = 0
     for file in files:
         definitions = loader.load(file)
@@ -126,21 +62,61 @@ def _verify(options: argparse.Namespace) -> Outcome:
             scenarios += len(suite.scenarios)
             found += [problem for scenario in suite.scenarios for problem in scenario.problems]
         problems += dict.fromkeys(found)
+        stubs += _stubs_of(definitions, even_unbound=options.stubs)
     told = [problem for problem in problems if problem.severity is not Severity.INFO]
     errors = sum(problem.severity is Severity.ERROR for problem in told)
     counts = f"{len(files)} process files, {scenarios} scenarios, {errors} errors, {len(told) - errors} warnings"
-    lines = [f"{problem.severity}: {problem}" for problem in told]
+    lines = [f"{problem.label}: {problem}" for problem in told]
+    lines += [each.text for each in stubs]
     facts: JsonValue = {
         "files": [str(file) for file in files],
         "scenarios": scenarios,
-        "problems": _problems_json(problems),
+        "problems": problems_json(problems),
+        "stubs": [each.facts for each in stubs],
     }
     return Outcome(ExitCode.FINDINGS if errors else ExitCode.FINE, "\n".join([*lines, counts]), facts)
 
 
-def _problems_json(problems: Iterable[Problem]) -> list[JsonValue]:
-    """Give problems as JSON."""
-    return [_problem_json(problem) for problem in problems]
+@dataclass(frozen=True)
+class _FileStubs:
+    """The decisions of one file of which nobody says what data leads where."""
+
+    file: Path
+    sidecar: Path
+    has_decisions: bool
+    stubs: Sequence[DecisionStub]
+
+    @property
+    def text(self) -> str:
+        """What is lacking, and one block to paste."""
+        are = "1 decision says" if len(self.stubs) == 1 else f"{len(self.stubs)} decisions say"
+        where = "below 'decisions' of" if self.has_decisions else "to"
+        return f"{self.file}: {are} nothing of data; add {where} {self.sidecar}:\n\n{stub_text(self.stubs)}"
+
+    @property
+    def facts(self) -> JsonValue:
+        """The same for programs."""
+        return {
+            "file": str(self.file),
+            "sidecar": str(self.sidecar),
+            "decisions": [
+                {"element": stub.element, "name": stub.name, "place": str(stub.place), "branches": dict(stub.branches)}
+                for stub in self.stubs
+            ],
+            "yaml": stub_text(self.stubs),
+        }
+
+
+def _stubs_of(definitions: Definitions, *, even_unbound: bool) -> list[_FileStubs]:
+    """Give the stubs of a file, none where nobody has begun to bind it or its sidecar cannot be read."""
+    bindings = definitions.bindings
+    if not definitions.is_runnable or (bindings is None and not even_unbound):
+        return []
+    home = Place(str(definitions.file))
+    processes = {process.id: process for process in definitions.processes}
+    found = [stub for suite in definitions.suites for stub in find_stubs(processes[suite.process_id], bindings, home)]
+    has_decisions = bindings is not None and bool(bindings.decisions)
+    return [_FileStubs(definitions.file, sidecar_path(definitions.file), has_decisions, found)] if found else []
 
 
 def _process_files(paths: Iterable[Path]) -> Iterable[Path]:

@@ -23,12 +23,16 @@ class ExitCode(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """``text`` for people, ``facts`` for programs, ``error`` for standard error."""
+    """``text`` for people, ``facts`` for programs, ``error`` for standard error.
+
+    ``notes`` are what people are told there besides, for ``text`` is a document that may be piped on; facts have them.
+    """
 
     exit_code: ExitCode = ExitCode.FINE
     text: str = ""
     facts: JsonValue = None
     error: str = ""
+    notes: str = ""
 
     def write(self, out: TextIO, err: TextIO, *, as_json: bool) -> None:
         """Write it. Errors are facts too where JSON is asked for."""
@@ -38,6 +42,8 @@ class Outcome:
             out.write(json.dumps(self.facts, ensure_ascii=False, indent=2) + "\n")
         elif self.text:
             out.write(self.text.rstrip("\n") + "\n")
+        if self.notes and not as_json:
+            err.write(self.notes.rstrip("\n") + "\n")
         if self.error:
             err.write(f"error: {self.error}\n")
         out.flush()

@@ -108,6 +108,7 @@ class ScenarioItem(OrchestraItem):
         self.skip_reason = None if is_published else f"its status is {scenario.status}"
         self.run_now: Callable[[ScenarioItem], RunOutcome] | None = None
         self.attempts = 0
+        self.fails_if_flaky = False
         self.is_ahead = False
         self.funcargs: dict[str, object] = {}
         self.fixturenames: list[str] = []
@@ -202,7 +203,8 @@ class ScenarioItem(OrchestraItem):
     def runtest(self) -> None:
         """Tell how the scenario ended."""
         assert self.outcome is not None
-        if self.outcome.finished.status is not RunStatus.PASSED:
+        status = self.outcome.finished.status
+        if not status.is_good or (self.fails_if_flaky and status is RunStatus.FLAKY):
             raise ScenarioViolated(self.outcome.finished)
 
     @property

@@ -59,6 +59,15 @@ class StepTemplates:
         return self.names_before_reply.union(*judged, *exported)
 
     @property
+    def paths(self) -> frozenset[str]:
+        """All dotted paths that are read, also those that need not be there."""
+        read = [part.names for part in (self.input, self.headers, self.parameters)]
+        conditions = [condition.names for condition in (self.until, self.fail_when) if condition is not None]
+        judged = [expression.names for _, expression in self.rules]
+        exported = [template.names for _, template in self.exports]
+        return frozenset[str]().union(*read, *conditions, *judged, *exported)
+
+    @property
     def steps_read(self) -> frozenset[str]:
         """The aliases of the steps without whose results the step cannot be carried out."""
         return frozenset(path.split(".")[1] for path in self.names_before_reply if path.startswith(("step.", "steps.")))

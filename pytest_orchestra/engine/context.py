@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from typing import Final, TypeAlias
 
+from pytest_orchestra.data.step_templates import StepTemplates
+from pytest_orchestra.errors import OrchestraError
 from pytest_orchestra.model.json import JsonObject, JsonValue
 from pytest_orchestra.model.run import StepStatus
 
@@ -15,6 +17,8 @@ __all__ = ["ExecutionContext", "current_run"]
 
 current_run: Final[ContextVar[str | None]] = ContextVar("orchestra_current_run", default=None)
 """The id of the TestRun whose code is executing, for whoever attributes output and log records."""
+
+Explain: TypeAlias = Callable[[OrchestraError, StepTemplates], OrchestraError]
 
 _REPLY_NAMES = ("status", "headers", "body", "rows", "row", "value", "count", "message")
 
@@ -36,6 +40,12 @@ class ExecutionContext:
     steps: dict[str, dict[str, JsonValue]] = field(default_factory=dict)
     ended_at: dict[str, datetime] = field(default_factory=dict)
     last_action: str | None = None
+    masked: dict[str, JsonObject] = field(default_factory=dict)
+    """The replies of steps, by alias, of which the store kept no secrets; those of a resumed run's finished steps."""
+    explain: Explain | None = None
+    """Says more of an error that templates raised."""
+    attempt: int = 1
+    """Which attempt of the run this is."""
 
     def names(self) -> dict[str, object]:
         """Give the names in scope of a template."""

@@ -6,82 +6,56 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime
-from typing import Final
+from dataclasses import dataclass, replace
+from uuid import NAMESPACE_URL, uuid5
 
-from pytest_orchestra.data.environments import ResolvedEnvironment
+from pytest_orchestra.engine.carrier import RunCarrier
 from pytest_orchestra.engine.clock import Clock, SystemClock
-from pytest_orchestra.engine.context import ExecutionContext, current_run
-from pytest_orchestra.engine.events import (
-    Event,
-    RunFinished,
-    RunQueued,
-    RunStarted,
-    SuiteFinished,
-    SuiteStarted,
-)
-from pytest_orchestra.engine.execution import Execution, Verdict
-from pytest_orchestra.engine.ports import Lease, Listener, ProtocolPlugin, RunStore
-from pytest_orchestra.engine.scheduling import Prerequisite, RunGraph
-from pytest_orchestra.engine.steps import StepPerformer, blank_result, fault_of
+from pytest_orchestra.engine.elsewhere import NEVER_S, Elsewhere, stop
+from pytest_orchestra.engine.events import Event, LockAwaited, RunQueued, SuiteFinished, SuiteStarted
+from pytest_orchestra.engine.leases import LeaseKeeper
+from pytest_orchestra.engine.limits import Deadline
+from pytest_orchestra.engine.locks import LockQueue
+from pytest_orchestra.engine.outcomes import OutcomeWriter
+from pytest_orchestra.engine.ports import Listener, Presence, ProtocolPlugin, RunStore, StoredRun
+from pytest_orchestra.engine.request import RunOutcome, RunRequest, SuiteSetting
+from pytest_orchestra.engine.resumption import has_changed
+from pytest_orchestra.engine.scheduling import RunGraph
+from pytest_orchestra.engine.settling import SettleBudget
+from pytest_orchestra.engine.steps import fault_of
 from pytest_orchestra.engine.store_guard import StoreGuard
-from pytest_orchestra.errors import LeaseLostError, OrchestraError, StoreError
-from pytest_orchestra.model.definition import Bindings, ChannelType
-from pytest_orchestra.model.json import JsonObject, JsonValue
-from pytest_orchestra.model.run import (
-    RunFault,
-    RunStatus,
-    StepResult,
-    StepStatus,
-    SuiteRun,
-    SuiteRunStatus,
-    TestRun,
-    Violation,
-    ViolationType,
-)
-from pytest_orchestra.model.scenario import TestScenario
-from pytest_orchestra.model.specification import ProtocolSpec
+from pytest_orchestra.errors import DefinitionError, StoreError
+from pytest_orchestra.model.definition import ChannelType
+from pytest_orchestra.model.json import JsonValue
+from pytest_orchestra.model.run import RunStatus, StepStatus, SuiteRun, SuiteRunStatus
 
-__all__ = ["Engine", "RunOutcome", "RunRequest", "SuiteSetting"]
+__all__ = ["LEASE_S", "Engine", "RunOutcome", "RunRequest", "SuiteSetting"]
 
-LEASE_TTL_S: Final = 30.0
-
-
-@dataclass(frozen=True, eq=False)
-class SuiteSetting:
-    """What the runs of one process file share; compared by identity."""
-
-    bindings: Bindings
-    specs: Mapping[str, ProtocolSpec]
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class RunRequest:
-    """A TestRun to be carried out, with all it needs. ``timeout_s`` bounds the whole run."""
-
-    run: TestRun
-    scenario: TestScenario
-    setting: SuiteSetting
-    environment: ResolvedEnvironment
-    data: JsonObject
-    fixtures: Mapping[str, object] = field(default_factory=dict)
-    prerequisites: tuple[Prerequisite, ...] = ()
-    timeout_s: float | None = None
+LEASE_S = 30.0
+"""How long a lease lasts that nobody prolongs, unless the user says otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
-class RunOutcome:
-    """How a run ended, and the exception, if something ended it that is neither a violation nor an error of ours."""
+class _Told:
+    """An outcome, and the state in which the run itself ended where another session carried it out."""
 
-    finished: RunFinished
-    exception: BaseException | None = None
+    outcome: RunOutcome
+    ended_as: RunStatus | None = None
+
+    @property
+    def key(self) -> str:
+        return self.outcome.finished.run.key
+
+    @property
+    def status(self) -> RunStatus:
+        return self.ended_as or self.outcome.finished.status
 
 
 class Engine:
     """Runs scenarios concurrently on the event loop that calls it; nothing happens while the loop stands still.
 
-    The caller alternates between :meth:`wait_completed` and taking outcomes from :attr:`completed`.
+    The caller alternates between :meth:`wait_completed` and taking outcomes from :attr:`completed`. With ``resumes``,
+    the engine goes on with a SuiteRun that an earlier session left: what had ended is told again from the store.
     """
 
     def __init__(
@@ -93,25 +67,46 @@ class Engine:
         owner: str,
         concurrency: int,
         clock: Clock | None = None,
+        lease_s: float = LEASE_S,
+        presence: Presence | None = None,
+        resumes: bool = False,
+        budget: SettleBudget | None = None,
+        timeout_s: float | None = None,
     ) -> None:
         self.completed: deque[RunOutcome] = deque()
-        self._store = StoreGuard(store)
-        self._protocols = protocols
-        self._listeners = list(listeners)
         self.listener_failures: list[str] = []
-        self._owner = owner
+        self.notes: list[str] = [] if budget is None else [str(budget)]
+        self._store = StoreGuard(store)
+        self._listeners = list(listeners)
         self._concurrency = concurrency
         self._clock = clock or SystemClock()
+        self._resumes = resumes
+        self._timeout_s = timeout_s
         self._graph = RunGraph()
         self._requests: dict[str, RunRequest] = {}
-        self._queued_at: dict[str, datetime] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._leases: dict[str, Lease] = {}
-        self._performers: dict[tuple[int, int], tuple[SuiteSetting, ResolvedEnvironment, StepPerformer]] = {}
+        self._known: dict[str, StoredRun] = {}
+        self._alive: frozenset[str] = frozenset()
+        self._outcomes = OutcomeWriter(self._clock, self._store.keeps_runs)
+        self._leases = LeaseKeeper(self._store, owner, lease_s)
+        self._elsewhere = Elsewhere(
+            self._store, presence, on_ended=self._on_ended, on_free=self._on_free, on_error=self._on_lost
+        )
+        self._carrier = RunCarrier(
+            store=self._store,
+            protocols=protocols,
+            leases=self._leases,
+            outcomes=self._outcomes,
+            clock=self._clock,
+            emit=self._emit,
+            release_dead=self._elsewhere.release_dead,
+            budget=budget,
+        )
+        self._locks = LockQueue()
+        self._freed = asyncio.Event()
         self._wake = asyncio.Event()
-        self._heartbeat: asyncio.Task[None] | None = None
+        self._background: list[asyncio.Task[None]] = []
         self._suite_run: SuiteRun | None = None
-        self.suite_context: dict[str, JsonValue] = {}
 
     @property
     def suite_run(self) -> SuiteRun:
@@ -120,49 +115,197 @@ class Engine:
         return self._suite_run
 
     @property
+    def suite_context(self) -> dict[str, JsonValue]:
+        """What the runs have exported so far."""
+        return self._carrier.suite_context
+
+    @property
     def has_work(self) -> bool:
-        """Whether runs are going on or could start."""
-        return bool(self._tasks or self._graph.ready_count)
+        """Whether runs are going on, here or elsewhere, or could start."""
+        return bool(self._tasks or self._graph.ready_count or self._elsewhere)
 
     async def start(self, suite_run: SuiteRun) -> None:
         """Begin a SuiteRun, or join the one of that key. Raises ``StoreError``."""
         self._suite_run = await self._store.begin_suite_run(suite_run)
         self.suite_context.update(self._suite_run.context)
-        self._heartbeat = asyncio.create_task(self._keep_leases(), name="orchestra heartbeat")
+        if self._suite_run.id != suite_run.id:
+            await self._look_back(self._suite_run.id)
+        elif self._resumes:
+            self.notes.append(f"there is nothing to resume; suite run '{self._suite_run.key}' begins")
+        self._background = [
+            asyncio.create_task(self._leases.keep(), name="orchestra heartbeat"),
+            asyncio.create_task(self._elsewhere.keep_looking(), name="orchestra watch"),
+        ]
+        if self._timeout_s is not None:
+            self._carrier.deadline = deadline = Deadline.after(self._timeout_s)
+            self._background.append(asyncio.create_task(self._forgo(deadline), name="orchestra deadline"))
         self._emit(SuiteStarted(at=self._clock.now(), suite_run=self._suite_run))
+
+    async def _look_back(self, suite_run_id: str) -> None:
+        """Learn what other workers have done of the SuiteRun, and free what the dead ones hold."""
+        if self._resumes:
+            await self._store.reopen_runs(suite_run_id)
+        stored = await self._store.list_runs(suite_run_id)
+        await self._elsewhere.release_dead({each.owner for each in stored if each.is_leased and each.owner})
+        await self._store.reap_runs(NEVER_S, suite_run_id)
+        stored = await self._store.list_runs(suite_run_id)
+        self._alive = frozenset(each.owner for each in stored if each.is_leased and each.owner)
+        self._known = {each.run.key: each for each in stored}
+        if self._resumes:
+            ended = sum(each.run.status.is_final for each in stored)
+            self.notes.append(f"resumes suite run '{self.suite_run.key}': {ended} of {len(stored)} runs had ended")
 
     async def submit(self, requests: Sequence[RunRequest]) -> None:
         """Take runs on; those that may start do so as soon as the limit allows.
 
         Where the store does not take them, each ends as an error at once. Raises ``DependencyCycleError``.
         """
-        self._requests.update({request.run.key: request for request in requests})
-        hopeless = self._graph.add({request.run.key: request.prerequisites for request in requests})
         try:
-            await self._store.add_runs([request.run for request in requests])
+            admitted, told = await self._admit(requests)
         except StoreError as error:
-            self._refuse(requests, error)
-            return
-        now = self._clock.now()
+            admitted, told = [], [_Told(self._outcomes.ended_by(request, error)) for request in requests]
         for request in requests:
-            self._queued_at[request.run.key] = now
-            self._emit(RunQueued(at=now, run=request.run))
+            self._carrier.exports.expect(request)
+        for each in told:
+            self._carrier.exports.end(each.key, each.status)
+            self._graph.end(each.key, each.status)
+        self._requests.update({request.run.key: request for request in admitted})
+        hopeless = self._graph.add({request.run.key: request.prerequisites for request in admitted})
+        for request in admitted:
+            self._queue(request)
+        for each in told:
+            self._complete(each.outcome)
         for unmet in hopeless:
             await self._skip(unmet.run_key, RunStatus.SKIPPED, unmet.reason)
         self._start_ready()
 
+    async def _admit(self, requests: Sequence[RunRequest]) -> tuple[list[RunRequest], list[_Told]]:
+        """Make runs known to the store; give those that are to be carried out, and what there is to tell of others."""
+        requests = await self._begin_anew(requests)
+        changed = [each for each in requests if (old := self._known.get(each.run.key)) and has_changed(each, old)]
+        if changed and self._resumes:
+            await self._store.supersede_runs([request.run for request in changed])
+            for request in changed:
+                del self._known[request.run.key]
+                self.notes.append(f"'{request.run.key}' has changed since; it is run anew")
+            changed = []
+        told = [_Told(self._outcomes.ended_by(request, self._other_version(request))) for request in changed]
+        rest = [self._as_known(request) for request in requests if request not in changed]
+        await self._store.add_runs([request.run for request in rest if request.run.key not in self._known])
+        ended = [request.run.id for request in rest if self._has_ended(request)]
+        stored = {each.run.id: each for each in await self._store.read_runs(ended)} if ended else {}
+        told += [await self._tell(request, stored[request.run.id]) for request in rest if request.run.id in stored]
+        return [request for request in rest if request.run.id not in stored], told
+
+    async def _begin_anew(self, requests: Sequence[RunRequest]) -> Sequence[RunRequest]:
+        """Give other ids to cancelled runs behind which a session has cleaned up: there is nothing to go on with."""
+        asked: dict[str, RunRequest] = {}
+        for request in requests:
+            known = self._known.get(request.run.key)
+            if not self._resumes or not request.scenario.clean_up or known is None:
+                continue
+            if known.run.status is RunStatus.PENDING:
+                asked[known.run.id] = request
+        stored = await self._store.read_runs(list(asked)) if asked else ()
+        cleaned = [each.run for each in stored if not each.is_leased and _is_cleaned_up(each)]
+        renewed: dict[str, RunRequest] = {}
+        for run in cleaned:
+            request, new_id = asked[run.id], str(uuid5(NAMESPACE_URL, f"orchestra:{run.id}/anew"))
+            correlation_id = str(uuid5(NAMESPACE_URL, f"orchestra:{new_id}/correlation"))
+            renewed[run.key] = replace(request, run=replace(request.run, id=new_id, correlation_id=correlation_id))
+            del self._known[run.key]
+            self.notes.append(f"'{run.key}' had been cancelled and cleaned up; it is run anew")
+        if renewed:
+            await self._store.supersede_runs([request.run for request in renewed.values()])
+        return [renewed.get(request.run.key, request) for request in requests]
+
+    def _has_ended(self, request: RunRequest) -> bool:
+        known = self._known.get(request.run.key)
+        return known is not None and known.run.status.is_final
+
+    def _as_known(self, request: RunRequest) -> RunRequest:
+        """Give the request under the id that the store has for its key."""
+        known = self._known.get(request.run.key)
+        if known is None or known.run.id == request.run.id:
+            return request
+        return replace(request, run=replace(request.run, id=known.run.id))
+
+    def _other_version(self, request: RunRequest) -> DefinitionError:
+        return DefinitionError(
+            f"suite run '{self.suite_run.key}' has '{request.run.key}' in another version, or for another environment",
+            hint="let all sessions of a suite run have the same definitions, or give this one another key",
+        )
+
+    async def _tell(self, request: RunRequest, stored: StoredRun) -> _Told:
+        """Give what there is to tell of a run that has ended elsewhere.
+
+        Who ended it reports it. Whose report is lost, because he died or his session was resumed, another adopts, once.
+        """
+        if await self._is_adopted(request, stored):
+            return _Told(self._outcomes.retold(request, stored))
+        reason = f"run by '{stored.ended_by}', which reports it: {stored.run.status}"
+        finished = self._outcomes.finished(request, RunStatus.SKIPPED, (), reason=reason)
+        return _Told(RunOutcome(finished), stored.run.status)
+
+    async def _is_adopted(self, request: RunRequest, stored: StoredRun) -> bool:
+        by, ours = stored.ended_by, self._leases.owner
+        if by is None or by == ours:
+            return True
+        is_left = self._resumes and self._has_ended(request) and by not in self._alive
+        return (is_left or self._elsewhere.is_gone(by)) and await self._store.adopt_run(stored.run.id, by, ours)
+
+    def _queue(self, request: RunRequest) -> None:
+        now = self._clock.now()
+        self._outcomes.queued_at[request.run.key] = now
+        self._emit(RunQueued(at=now, run=request.run))
+
     async def run_alone(self, request: RunRequest) -> RunOutcome:
         """Carry out one run now, beside those that are going on; its outcome is given, not put into ``completed``."""
-        self._requests[request.run.key] = request
-        self._queued_at[request.run.key] = self._clock.now()
         try:
-            await self._store.add_runs([request.run])
-            self._emit(RunQueued(at=self._clock.now(), run=request.run))
-            outcome = await asyncio.create_task(self._carry_out(request), name=request.run.key)
+            admitted, told = await self._admit([request])
+            if told:
+                end = told[0]
+            else:
+                self._queue(admitted[0])
+                end = await asyncio.create_task(self._carry_out_locked(admitted[0]), name=request.run.key)
         except StoreError as error:
-            outcome = self._ended_by(request, error, None)
-        await self._settle(outcome)
-        return outcome
+            end = _Told(self._outcomes.ended_by(request, error))
+        await self._settle(end)
+        return end.outcome
+
+    async def _carry_out_locked(self, request: RunRequest) -> _Told:
+        try:
+            while not self._has_locks(request):
+                await self._freed.wait()
+            return await self._carry_out_here(request)
+        finally:
+            self._leave_locks(request.run.key)
+
+    def _has_locks(self, request: RunRequest) -> bool:
+        """Give a run its locks, as far as this session goes, or tell that it waits for them."""
+        key = request.run.key
+        obstacle = self._locks.enter(key, request.locks)
+        if obstacle is None:
+            self._outcomes.has_locks(key)
+        elif self._outcomes.waits_for_lock(key):
+            lock, holder = obstacle
+            self._emit(LockAwaited(at=self._clock.now(), run=request.run, lock=lock, holder=holder))
+        return obstacle is None
+
+    def _leave_locks(self, key: str) -> None:
+        for freed in reversed(self._locks.leave(key)):
+            if freed in self._requests:
+                self._graph.retry(freed)
+        self._freed.set()
+        self._freed.clear()
+
+    async def _carry_out_here(self, request: RunRequest) -> _Told:
+        """Carry out a run, or wait until whoever has it has ended it."""
+        while (outcome := await self._carrier.carry_out(request)) is None:
+            stored = await self._elsewhere.follow(request)
+            if stored is not None:
+                return await self._tell(request, stored)
+        return _Told(outcome)
 
     async def wait_completed(self, timeout_s: float) -> None:
         """Let runs go on until at least one has ended, nothing is left to do, or the time is over."""
@@ -180,16 +323,20 @@ class Engine:
 
     async def close(self, status: SuiteRunStatus) -> None:
         """Cancel what is going on, skip what has not begun, and end the SuiteRun. Raises ``StoreError``."""
-        for key in self._graph.withdraw_all():
-            await self._skip(key, RunStatus.CANCELLED, "the session ended before it began")
+        for request in self._elsewhere.withdraw_all():
+            reason = "the session ended before another worker had carried it out"
+            self._complete(self._outcomes.skipped(request, RunStatus.CANCELLED, reason))
+        withdrawn = self._withdraw()
+        is_shared = bool(withdrawn) and await self._has_company()
+        for key in withdrawn:
+            await self._skip(key, RunStatus.CANCELLED, "the session ended before it began", is_for_all=not is_shared)
         tasks = list(self._tasks.values())
         for task in tasks:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)  # which, unlike gather, a second Ctrl-C ends at once
-        if self._heartbeat is not None:
-            self._heartbeat.cancel()
-            await asyncio.gather(self._heartbeat, return_exceptions=True)
+        for background in self._background:
+            await stop(background)
         if self._suite_run is None:
             return
         await self._store.end_suite_run(self._suite_run.id, status)
@@ -208,222 +355,95 @@ class Engine:
                     f" and hears no more: {error}"
                 )
 
-    def _refuse(self, requests: Sequence[RunRequest], error: StoreError) -> None:
-        for request in requests:
-            self._requests.pop(request.run.key, None)
-            self._graph.end(request.run.key, RunStatus.ERROR)
-            outcome = self._ended_by(request, error, None)
-            self._emit(outcome.finished)
-            self.completed.append(outcome)
-        self._wake.set()
-
     def _start_ready(self) -> None:
         while len(self._tasks) < self._concurrency and (key := self._graph.next_ready()) is not None:
-            self._graph.started(key)
             request = self._requests[key]
+            if not self._has_locks(request):
+                continue  # whoever frees them makes it ready again
+            self._graph.started(key)
             task = self._tasks[key] = asyncio.create_task(self._run(request), name=key)
             task.add_done_callback(_raise_unexpected)
 
     async def _run(self, request: RunRequest) -> None:
         key = request.run.key
         try:
-            outcome = await self._carry_out(request)
-            await self._settle(outcome)
-            self.completed.append(outcome)
+            outcome = await self._carrier.carry_out(request)
+            if outcome is None:
+                self._elsewhere.watch(request)
+            else:
+                await self._end(_Told(outcome))
         finally:
             self._tasks.pop(key, None)
+            self._leave_locks(key)
             self._start_ready()
             self._wake.set()
 
-    async def _settle(self, outcome: RunOutcome) -> None:
-        """Tell everyone of an ended run and skip what can no longer start."""
-        run = outcome.finished.run
-        self._requests.pop(run.key, None)
-        self._emit(outcome.finished)
-        for unmet in self._graph.end(run.key, outcome.finished.status):
-            await self._skip(unmet.run_key, RunStatus.SKIPPED, unmet.reason)
+    async def _forgo(self, deadline: Deadline) -> None:
+        """When the session's time is over, wait no longer for runs that other sessions have; ours end by themselves."""
+        await asyncio.sleep(deadline.limit_s)
+        for request in self._elsewhere.withdraw_all():
+            await self._end(_Told(self._outcomes.ended_by(request, deadline.error())))
 
-    async def _skip(self, key: str, status: RunStatus, reason: str) -> None:
-        request = self._requests.pop(key)
-        fault = None
-        try:
-            await self._store.skip_run(request.run.id, status, reason)
-        except StoreError as error:
-            status, fault = RunStatus.ERROR, fault_of(error)
-        steps = tuple(blank_result(step, StepStatus.SKIPPED, reason=reason) for step in request.scenario.steps)
-        finished = self._finished(request, status, steps, fault=fault, reason=reason)
-        self._emit(finished)
-        self.completed.append(RunOutcome(finished))
+    async def _on_ended(self, request: RunRequest, stored: StoredRun) -> None:
+        await self._end(await self._tell(request, stored))
+        self._start_ready()
+
+    async def _on_lost(self, request: RunRequest, error: StoreError) -> None:
+        await self._end(_Told(self._outcomes.ended_by(request, error)))
+        self._start_ready()
+
+    def _on_free(self, request: RunRequest) -> None:
+        self._graph.retry(request.run.key)
+        self._start_ready()
+
+    async def _end(self, told: _Told) -> None:
+        await self._settle(told)
+        self.completed.append(told.outcome)
         self._wake.set()
 
-    async def _carry_out(self, request: RunRequest) -> RunOutcome:
-        current_run.set(request.run.id)
-        try:
-            lease = await self._store.claim(request.run.id, self._owner, LEASE_TTL_S)
-        except StoreError as error:
-            return self._ended_by(request, error, None)
-        if lease is None:
-            reason = f"SuiteRun '{self.suite_run.key}' has carried it out already, or another worker holds it"
-            return RunOutcome(self._finished(request, RunStatus.SKIPPED, (), reason=reason))
-        self._leases[lease.run_id] = lease
-        started = self._clock.now()
-        request = replace(request, run=replace(request.run, started_at=started, status=RunStatus.IN_PROGRESS))
-        self._emit(RunStarted(at=started, run=request.run))
-        execution = self._execution(request, lease)
-        try:
-            verdict = await self._execute(request, lease, execution)
-        except asyncio.CancelledError:
-            await self._record_cancellation(lease, execution)
-            raise
-        except (KeyboardInterrupt, GeneratorExit):
-            raise
-        except BaseException as error:  # noqa: BLE001  whatever a plugin raises becomes an error of this one item
-            return await self._record_error(request, lease, execution, error)
-        finally:
-            self._leases.pop(lease.run_id, None)
-        if verdict.aborts_suite is not None:
-            for key in self._graph.withdraw_all():
-                await self._skip(key, RunStatus.SKIPPED, verdict.aborts_suite)
-        return RunOutcome(self._finished(request, verdict.status, verdict.steps, fault=verdict.fault))
+    async def _settle(self, told: _Told) -> None:
+        """Tell everyone of an ended run and skip what can no longer start."""
+        self._requests.pop(told.key, None)
+        self._carrier.exports.end(told.key, told.status)
+        self._emit(told.outcome.finished)
+        for unmet in self._graph.end(told.key, told.status):
+            await self._skip(unmet.run_key, RunStatus.SKIPPED, unmet.reason)
+        if told.outcome.aborts_suite is not None:
+            for key in self._withdraw():
+                await self._skip(key, RunStatus.SKIPPED, told.outcome.aborts_suite)
 
-    async def _execute(self, request: RunRequest, lease: Lease, execution: Execution) -> Verdict:
-        try:
-            async with asyncio.timeout(request.timeout_s) as limit:
-                verdict = await execution.run()
-        except TimeoutError:
-            if not limit.expired():
-                raise
-            return await self._record_timeout(request, lease, execution)
-        await self._store.finish_run(lease, verdict.status, None, _unreached(verdict.steps))
-        return verdict
+    def _withdraw(self) -> list[str]:
+        """Take back every run that has not begun, also those that wait for locks."""
+        keys = self._graph.withdraw_all()
+        self._locks.forget(keys)
+        return keys
 
-    def _execution(self, request: RunRequest, lease: Lease) -> Execution:
-        context = ExecutionContext(
-            run_id=request.run.id,
-            run_key=request.run.key,
-            correlation_id=request.run.correlation_id,
-            data=request.data,
-            suite=self.suite_context,
-            environment={
-                "name": request.environment.environment.name,
-                **request.environment.environment.variables,
-            },
-            fixtures=request.fixtures,
-        )
-        return Execution(
-            scenario=request.scenario,
-            bindings=request.setting.bindings,
-            context=context,
-            performer=self._performer(request.setting, request.environment),
-            store=self._store,
-            lease=lease,
-            suite_context=self.suite_context,
-            clock=self._clock,
-            emit=self._emit,
-        )
-
-    def _performer(self, setting: SuiteSetting, environment: ResolvedEnvironment) -> StepPerformer:
-        """Give the performer of a setting and an environment, so that templates are compiled once for all runs."""
-        key = (id(setting), id(environment))
-        known = self._performers.get(key)
-        if known is None:  # both are kept beside the performer, so that their ids stay their own
-            performer = StepPerformer(
-                protocols=self._protocols,
-                specs=setting.specs,
-                bindings=setting.bindings,
-                environment=environment,
-                clock=self._clock,
-                emit=self._emit,
-            )
-            known = self._performers[key] = (setting, environment, performer)
-        return known[2]
-
-    async def _record_cancellation(self, lease: Lease, execution: Execution) -> None:
+    async def _has_company(self) -> bool:
+        """Tell whether other sessions carry out runs of the SuiteRun, and so may take those that are left."""
         with contextlib.suppress(StoreError):
-            results = _unreached(execution.partial_results())
-            await asyncio.shield(
-                self._store.finish_run(lease, RunStatus.CANCELLED, "the session ended before it did", results)
-            )
+            stored = await self._store.list_runs(self.suite_run.id)
+            return any(each.is_leased and each.owner != self._leases.owner for each in stored)
+        return False
 
-    async def _record_timeout(self, request: RunRequest, lease: Lease, execution: Execution) -> Verdict:
-        """End a run whose own time limit is over: the step it was at fails with a violation."""
-        limit_ms = round((request.timeout_s or 0) * 1000)
-        results = list(execution.partial_results())
-        current = next((i for i, result in enumerate(results) if result.status is StepStatus.SKIPPED), None)
-        if current is not None:
-            violation = Violation(
-                ViolationType.TIMEOUT,
-                "scenario-timeout",
-                f"the scenario did not end within {limit_ms} ms",
-                {"timeoutMs": limit_ms},
-            )
-            results[current] = replace(
-                results[current],
-                status=StepStatus.FAILED,
-                reason=None,
-                violations=(violation,),
-                finished_at=self._clock.now(),
-            )
-            await self._store.record_step(lease, results[current], None, {})
-        await self._store.finish_run(lease, RunStatus.FAILED, None, _unreached(results))
-        return Verdict(RunStatus.FAILED, tuple(results))
+    async def _skip(self, key: str, status: RunStatus, reason: str, *, is_for_all: bool = True) -> None:
+        request = self._requests.pop(key)
+        self._carrier.exports.end(key, status)
+        fault = None
+        try:
+            if is_for_all:
+                await self._store.skip_run(request.run.id, status, reason)
+        except StoreError as error:
+            status, fault = RunStatus.ERROR, fault_of(error)
+        self._complete(self._outcomes.skipped(request, status, reason, fault=fault))
 
-    async def _record_error(
-        self, request: RunRequest, lease: Lease, execution: Execution, error: BaseException
-    ) -> RunOutcome:
-        results = execution.partial_results()
-        if not isinstance(error, LeaseLostError):
-            with contextlib.suppress(StoreError):
-                await self._store.finish_run(lease, RunStatus.ERROR, str(error), _unreached(results))
-        return self._ended_by(request, error, results)
+    def _complete(self, outcome: RunOutcome) -> None:
+        self._emit(outcome.finished)
+        self.completed.append(outcome)
+        self._wake.set()
 
-    def _ended_by(
-        self, request: RunRequest, error: BaseException, results: tuple[StepResult, ...] | None
-    ) -> RunOutcome:
-        if results is None:
-            results = tuple(
-                blank_result(step, StepStatus.SKIPPED, reason="the run could not begin")
-                for step in request.scenario.steps
-            )
-        if isinstance(error, OrchestraError):
-            fault, exception = fault_of(error), None
-        else:
-            fault, exception = RunFault(type(error).__name__, str(error)), error
-        return RunOutcome(self._finished(request, RunStatus.ERROR, results, fault=fault), exception)
 
-    def _finished(
-        self,
-        request: RunRequest,
-        status: RunStatus,
-        steps: tuple[StepResult, ...],
-        *,
-        fault: RunFault | None = None,
-        reason: str | None = None,
-    ) -> RunFinished:
-        now = self._clock.now()
-        queued_at = self._queued_at.pop(request.run.key, now)
-        began = request.run.started_at or now
-        return RunFinished(
-            at=now,
-            run=replace(request.run, status=status, reason=reason, finished_at=now),
-            status=status,
-            steps=steps,
-            fault=fault,
-            reason=reason,
-            queued_s=max(0.0, (began - queued_at).total_seconds()),
-            is_kept=self._store.keeps_runs,
-        )
-
-    async def _keep_leases(self) -> None:
-        """Prolong the leases of all running runs, three times in their lifetime; stop the runs that lost theirs."""
-        while True:
-            await asyncio.sleep(LEASE_TTL_S / 3)
-            if not self._leases:
-                continue
-            asked = list(self._leases.values())
-            with contextlib.suppress(StoreError):  # the next write of each run will say what is wrong
-                held = {lease.run_id: lease for lease in await self._store.heartbeat(asked, LEASE_TTL_S)}
-                self._leases.update({run_id: lease for run_id, lease in held.items() if run_id in self._leases})
+def _is_cleaned_up(stored: StoredRun) -> bool:
+    return any(step.clean_up and step.status is not StepStatus.SKIPPED for step in stored.steps)
 
 
 def _raise_unexpected(task: asyncio.Task[None]) -> None:
@@ -431,7 +451,3 @@ def _raise_unexpected(task: asyncio.Task[None]) -> None:
     error = None if task.cancelled() else task.exception()
     if error is not None and not isinstance(error, KeyboardInterrupt):
         raise error
-
-
-def _unreached(results: Sequence[StepResult]) -> tuple[StepResult, ...]:
-    return tuple(result for result in results if result.status is StepStatus.SKIPPED)

@@ -6,15 +6,18 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from pytest_orchestra.model.json import JsonValue
-from pytest_orchestra.model.run import RunFault, RunStatus, StepResult, SuiteRun, TestRun
+from pytest_orchestra.model.run import RunAttempt, RunFault, RunStatus, StepAttempt, StepResult, SuiteRun, TestRun
 
 __all__ = [
     "Event",
+    "LockAwaited",
     "RunFinished",
     "RunQueued",
+    "RunRetried",
     "RunStarted",
     "StepFinished",
     "StepPolled",
+    "StepRetried",
     "StepStarted",
     "SuiteFinished",
     "SuiteStarted",
@@ -43,10 +46,20 @@ class RunQueued(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunStarted(Event):
-    """A TestRun began."""
+class LockAwaited(Event):
+    """A TestRun could begin, but what it must have for itself (``lock``) is ``holder``'s, another run's by key."""
 
     run: TestRun
+    lock: str
+    holder: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStarted(Event):
+    """A TestRun began, or goes on where an earlier worker left it after ``kept_steps`` steps."""
+
+    run: TestRun
+    kept_steps: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +82,16 @@ class StepPolled(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StepRetried(Event):
+    """An attempt of a step failed; the next one begins after ``pause_s``."""
+
+    run_id: str
+    alias: str
+    failed: StepAttempt
+    pause_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StepFinished(Event):
     """A step ended."""
 
@@ -77,10 +100,19 @@ class StepFinished(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RunRetried(Event):
+    """An attempt of a TestRun failed; ``run`` is the next one, which begins now."""
+
+    run: TestRun
+    failed: RunAttempt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunFinished(Event):
     """A TestRun ended. ``steps`` has every step of the scenario, also those not reached.
 
-    ``queued_s`` is how long it waited for its start; ``is_kept`` says whether its store can show it later.
+    ``queued_s`` is how long it waited for its start, ``locked_s`` how much of that for locks; ``is_kept`` says
+    whether its store can show it later; ``attempts`` are those that failed before the one that is told here.
     """
 
     run: TestRun
@@ -90,6 +122,8 @@ class RunFinished(Event):
     reason: str | None = None
     queued_s: float = field(default=0.0)
     is_kept: bool = True
+    attempts: tuple[RunAttempt, ...] = ()
+    locked_s: float = field(default=0.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

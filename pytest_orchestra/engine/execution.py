@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from pytest_orchestra.engine.clock import Clock
 from pytest_orchestra.engine.context import ExecutionContext
-from pytest_orchestra.engine.events import Event, StepFinished, StepStarted
+from pytest_orchestra.engine.events import Event, StepFinished, StepRetried, StepStarted
 from pytest_orchestra.engine.ports import Lease, StepIntent
-from pytest_orchestra.engine.steps import StepPerformer, blank_result
+from pytest_orchestra.engine.reach import Reach
+from pytest_orchestra.engine.resumption import Resumption, doubtful
+from pytest_orchestra.engine.retrying import UNREPEATABLE, RetryPolicy, concluded, following_intent
+from pytest_orchestra.engine.settling import SettleLimit
+from pytest_orchestra.engine.steps import StepPerformer, blank_result, fault_of
 from pytest_orchestra.engine.store_guard import StoreGuard
 from pytest_orchestra.engine.waiting import WaitPolicy
+from pytest_orchestra.errors import UndefinedVariableError
 from pytest_orchestra.model.definition import (
     ActionMode,
     BarrierReaction,
@@ -43,6 +48,7 @@ class Verdict:
     steps: tuple[StepResult, ...]
     fault: RunFault | None = None
     aborts_suite: str | None = None
+    reason: str | None = None
 
 
 @dataclass
@@ -58,13 +64,18 @@ class Execution:
     suite_context: dict[str, JsonValue]
     clock: Clock
     emit: Callable[[Event], None]
+    earlier: Resumption = field(default_factory=Resumption)
+    limits: Mapping[str, SettleLimit] = field(default_factory=dict)
+    reach: Reach = field(default_factory=Reach)
+    _begun: dict[str, StepIntent] = field(default_factory=dict)
+    _has_repeated: bool = False
     _results: dict[str, StepResult] = field(default_factory=dict)
     _flying: dict[str, asyncio.Task[StepResult]] = field(default_factory=dict)
     _stop_reason: str | None = None
     _aborts_suite: str | None = None
 
-    async def run(self) -> Verdict:
-        """Run all steps that the mode allows and give the verdict.
+    async def run(self) -> None:
+        """Run all steps that the mode allows.
 
         Raises ``LeaseLostError`` and ``StoreUnavailableError``: what the store does not know did not happen.
         """
@@ -75,35 +86,156 @@ class Execution:
             for task in self._flying.values():
                 task.cancel()
             await asyncio.gather(*self._flying.values(), return_exceptions=True)
-        return self._verdict()
+
+    async def clean_up(self) -> None:
+        """Clean up behind what has begun; each step of it, whatever becomes of the others, and none of them twice.
+
+        Raises ``LeaseLostError`` and ``StoreUnavailableError``: another worker, or a later session, then does the rest.
+        """
+        for step in self.scenario.clean_up:
+            earlier = self._results.get(step.alias) or self.earlier.results.get(step.alias)
+            if earlier is None:
+                await self._clean_up_by(step)
+            else:
+                self._results[step.alias] = earlier
+
+    async def _clean_up_by(self, step: ScenarioStep) -> None:
+        reason = self._why_not_clean_up(step)
+        if reason is not None:
+            self._results[step.alias] = blank_result(step, StepStatus.SKIPPED, reason=reason)
+            return
+        await self._begin(step)
+        if self._is_in_doubt(step):
+            await self._give_up(step)
+            return
+        result = await self._perform_for(step)
+        fault = result.fault
+        is_lost = fault is not None and fault.error == UndefinedVariableError.__name__
+        if fault is not None and is_lost and not self._verdict_of_scenario().status.is_good:
+            reason = f"the run ended before there was what it reads: {fault.message}"
+            result = self._results[step.alias] = blank_result(step, StepStatus.SKIPPED, reason=reason)
+        await self.store.record_step(self.lease, result, None, result.exported)
+
+    def _why_not_clean_up(self, step: ScenarioStep) -> str | None:
+        if self.reach.last is not None:
+            return "the run is only a part of its scenario, and leaves behind what it made"
+        has_begun = step.cleans_up in self._begun or step.cleans_up in self.earlier.results
+        return None if has_begun or not step.cleans_up else f"step '{step.cleans_up}' did not begin"
+
+    async def _perform_for(self, step: ScenarioStep) -> StepResult:
+        """Perform a clean-up step, which sees the visit of a loop behind which it cleans up under its plain alias."""
+        owner = next((each for each in self.scenario.steps if each.alias == step.cleans_up), None)
+        known = self.context.steps
+        if owner is not None and owner.definition.alias is not None and owner.alias in known:
+            self.context.steps = {**known, owner.definition.alias: known[owner.alias]}
+        try:
+            return await self._perform(step)
+        finally:
+            self.context.steps = {**known, step.alias: self.context.steps.get(step.alias, {})}
 
     def partial_results(self) -> tuple[StepResult, ...]:
         """Give what is known of every step at this moment, for a run that is cut short."""
-        return tuple(self._results.get(step.alias) or self._unreached(step) for step in self.scenario.steps)
+        return tuple(self._results.get(step.alias) or self._unreached(step) for step in self.scenario.all_steps)
+
+    def fail_current(self, violation: Violation) -> StepResult | None:
+        """Let the first step that has no result yet fail, and give its result; None if all have one."""
+        current = next((step for step in self.scenario.steps if step.alias not in self._results), None)
+        if current is None:
+            return None
+        result = blank_result(current, StepStatus.FAILED)
+        result = replace(result, violations=(violation,), finished_at=self.clock.now())
+        self._results[current.alias] = result
+        return result
 
     async def _run_steps(self) -> None:
         steps = self.scenario.steps
+        self._begun.update(self.earlier.intents)
+        if self._was_cleaning_up:
+            for step in steps:
+                self._restore(step)
+            self._stop_reason = "an earlier session was already cleaning up"
         for index, step in enumerate(steps):
             if self._stop_reason is not None:
                 return
-            if index == 0:
-                await self.store.begin_step(self.lease, self._intent(step))
-            if self._is_out_of_reach(step):
+            if self._restore(step) or self._is_left_out(step) or self._is_out_of_reach(step):
                 continue
+            await self._begin(step)
             following = steps[index + 1] if index + 1 < len(steps) else None
-            if step.kind is StepKind.ACTION and step.definition.mode is ActionMode.FIRE_AND_FORGET:
-                await self._launch(step, following)
-                continue
-            result = await self._perform(step)
-            await self._record(result, following)
+            if following is not None and self.reach.why_not(following, steps) is not None:
+                following = None
+            if self._is_in_doubt(step):
+                await self._give_up(step)
+            elif step.kind is StepKind.ACTION and step.definition.mode is ActionMode.FIRE_AND_FORGET:
+                self._launch(step)
+            else:
+                result = await self._perform(step)
+                await self._record(result, following)
+                self._react(step, result)
+
+    @property
+    def _was_cleaning_up(self) -> bool:
+        """Whether an earlier worker had begun to clean up, so that there is nothing left to go on with."""
+        done = {*self.earlier.results, *self.earlier.intents}
+        return any(step.alias in done for step in self.scenario.clean_up)
+
+    def _restore(self, step: ScenarioStep) -> bool:
+        """Take over the result of a step that an earlier worker finished, as if it had ended now."""
+        result = self.earlier.results.get(step.alias)
+        if result is None:
+            return False
+        self._results[step.alias] = result
+        self.context.keep(step.alias, result.status, result.response, result.finished_at or self.clock.now())
+        if result.masked and result.response is not None:
+            self.context.masked[step.alias] = result.response
+        if step.kind is StepKind.ACTION:
+            self.context.last_action = step.alias
+        if step.definition.mode is not ActionMode.FIRE_AND_FORGET:  # whose failures are for barriers to tell
             self._react(step, result)
+        return True
+
+    def _is_left_out(self, step: ScenarioStep) -> bool:
+        """Tell whether a step is not to be carried out, because the user wants only others."""
+        reason = self.reach.why_not(step, self.scenario.steps)
+        if reason is not None:
+            self._results[step.alias] = blank_result(step, StepStatus.SKIPPED, reason=reason)
+        return reason is not None
+
+    async def _begin(self, step: ScenarioStep) -> None:
+        """Record that a step begins, where that was not done together with the end of the one before."""
+        if step.alias in self._begun:
+            return
+        is_first = not self._begun and all(each.reused_from for each in self.earlier.results.values())
+        intent = self._begun[step.alias] = self._intent(step)
+        await self.store.begin_step(
+            self.lease, intent, self.performer.kept_data(self.context.data) if is_first else None
+        )
+
+    def _is_in_doubt(self, step: ScenarioStep) -> bool:
+        """Tell whether a step was under way when an earlier worker died, and must not be carried out again."""
+        if step.alias not in self.earlier.intents or step.kind is not StepKind.ACTION:
+            return False
+        self._has_repeated = True
+        return not self.performer.may_repeat(step.definition)
+
+    async def _give_up(self, step: ScenarioStep) -> None:
+        now = self.clock.now()
+        result = replace(
+            blank_result(step, StepStatus.FAILED),
+            started_at=self._begun[step.alias].started_at,
+            finished_at=now,
+            fault=fault_of(doubtful(step)),
+        )
+        self._results[step.alias] = result
+        self.emit(StepFinished(at=now, run_id=self.context.run_id, result=result))
+        await self._record(result, None)
+        self._react(step, result)
 
     def _is_out_of_reach(self, step: ScenarioStep) -> bool:
         """Tell whether a step reads what a failed step before it never gave; such a step is skipped, not wrong."""
         failed = {
             alias
             for alias, result in self._results.items()
-            if result.status is not StepStatus.PASSED and result.response is None
+            if result.status not in (StepStatus.PASSED, StepStatus.FLAKY) and result.response is None
         }
         needed = self.performer.steps_read(step.definition) & failed
         if not needed:
@@ -116,28 +248,67 @@ class Execution:
 
     def _intent(self, step: ScenarioStep) -> StepIntent:
         now = self.clock.now()
-        deadline = None
-        if step.kind is StepKind.ASSERTION:
-            deadline = now + timedelta(seconds=WaitPolicy.of(step.definition, self.bindings).timeout_s)
-        return StepIntent(step.alias, step.order_index, started_at=now, deadline_at=deadline)
+        return StepIntent(step.alias, step.order_index, started_at=now, deadline_at=self._deadline(step, now))
+
+    def _deadline(self, step: ScenarioStep, began: datetime) -> datetime | None:
+        if step.kind not in (StepKind.ASSERTION, StepKind.BARRIER):
+            return None
+        return began + timedelta(seconds=WaitPolicy.of(step.definition, self.bindings).timeout_s)
 
     async def _perform(self, step: ScenarioStep) -> StepResult:
         self.emit(StepStarted(at=self.clock.now(), run_id=self.context.run_id, alias=step.alias, name=step.name))
         if step.kind is StepKind.BARRIER:
             result = await self._hold(step)
         else:
-            result = await self.performer.perform(step, self.context)
+            result = await self._try(step)
             if step.kind is StepKind.ACTION:
                 self.context.last_action = step.alias
+                result = replace(result, repeated=step.alias in self.earlier.intents)
         self._results[step.alias] = result
         self.suite_context.update(result.exported)
         self.emit(StepFinished(at=self.clock.now(), run_id=self.context.run_id, result=result))
         return result
 
+    async def _try(self, step: ScenarioStep) -> StepResult:
+        """Perform a step as often as its policy says; each attempt is recorded before the next one begins."""
+        policy = RetryPolicy.of(step.definition, self.bindings)
+        intent = self._begun[step.alias]
+        result = await self.performer.perform(step, self.context, intent, deadline=self._earlier_deadline(step))
+        while policy is not None and policy.wants_more(result, intent.attempt):
+            if not self.performer.may_repeat(step.definition):
+                return replace(result, reason=UNREPEATABLE)
+            pause_s = policy.pause(intent.attempt)
+            begins_at = self.clock.now() + timedelta(seconds=pause_s)
+            intent = following_intent(intent, result, begins_at, self._deadline(step, begins_at))
+            self._begun[step.alias] = intent
+            await self.store.begin_step(self.lease, intent)
+            self.emit(
+                StepRetried(
+                    at=self.clock.now(),
+                    run_id=self.context.run_id,
+                    alias=step.alias,
+                    failed=intent.earlier[-1],
+                    pause_s=pause_s,
+                )
+            )
+            await asyncio.sleep(pause_s)
+            result = await self.performer.perform(step, self.context, intent)
+        result = concluded(result, intent.earlier)
+        if (limit := self.limits.get(step.alias)) is not None:  # not before: who waits again does not settle sooner
+            interval_s = WaitPolicy.of(step.definition, self.bindings).interval_s
+            result = limit.judge(result, interval_s * 1000)
+        self.context.steps[step.alias]["status"] = result.status.value
+        return result
+
+    def _earlier_deadline(self, step: ScenarioStep) -> datetime | None:
+        """Give the deadline of a wait that an earlier worker began, unless what it waits for was begun anew."""
+        intent = self.earlier.intents.get(step.alias)
+        return None if intent is None or self._has_repeated else intent.deadline_at
+
     async def _record(self, result: StepResult, following: ScenarioStep | None) -> None:
         intent = None
-        if following is not None and not self._stops_after(result):
-            intent = self._intent(following)
+        if following is not None and following.alias not in self._begun and not self._stops_after(result):
+            intent = self._begun[following.alias] = self._intent(following)
         await self.store.record_step(self.lease, result, intent, result.exported)
 
     def _stops_after(self, result: StepResult) -> bool:
@@ -159,7 +330,7 @@ class Execution:
         if reaction is BarrierReaction.ABORT_SUITE:
             self._aborts_suite = f"barrier '{step.alias}' of '{self.context.run_key}' aborted the suite"
 
-    async def _launch(self, step: ScenarioStep, following: ScenarioStep | None) -> None:
+    def _launch(self, step: ScenarioStep) -> None:
         """Begin an action without waiting for its reply; a barrier, or the end of the run, does that."""
         self.context.last_action = step.alias
         self.context.ended_at[step.alias] = self.clock.now()
@@ -170,8 +341,6 @@ class Execution:
             return result
 
         self._flying[step.alias] = asyncio.create_task(fly(), name=f"{self.context.run_key} {step.alias}")
-        if following is not None:
-            await self.store.begin_step(self.lease, self._intent(following))
 
     async def _hold(self, step: ScenarioStep) -> StepResult:
         """Wait for tracked steps within the barrier's time; a step that failed or did not end makes it fail."""
@@ -179,6 +348,9 @@ class Execution:
         tracked = step.definition.tracked_steps or tuple(self._flying)
         tasks = [self._flying[alias] for alias in tracked if alias in self._flying]
         timeout_s = WaitPolicy.of(step.definition, self.bindings).timeout_s
+        earlier = self._earlier_deadline(step)
+        if earlier is not None:
+            timeout_s = min(timeout_s, max(0.0, (earlier - started).total_seconds()))
         if tasks:
             await asyncio.wait(tasks, timeout=timeout_s)
             self._raise_from_done(tasks)
@@ -211,19 +383,38 @@ class Execution:
             if task.done():
                 task.result()
 
-    def _verdict(self) -> Verdict:
+    def verdict(self) -> Verdict:
+        """Give how the run ended. What failed while cleaning up counts only where nothing had failed before it."""
         results = self.partial_results()
+        verdict = self._verdict_of_scenario()
+        if not verdict.status.is_good:
+            return replace(verdict, steps=results)
+        behind = self._judge([result for result in results if result.clean_up])
+        if not behind.status.is_good:
+            return replace(behind, steps=results)
+        unreached = (step for step in self.scenario.steps if step.alias not in self._results)
+        if self._was_cleaning_up and next(unreached, None) is not None:
+            return Verdict(RunStatus.CANCELLED, results, reason="it was cancelled, and cleaned up behind")
+        return replace(verdict, steps=results)
+
+    def _verdict_of_scenario(self) -> Verdict:
+        return self._judge([result for result in self.partial_results() if not result.clean_up])
+
+    def _judge(self, results: Sequence[StepResult]) -> Verdict:
         fault = next((result.fault for result in results if result.fault is not None), None)
         if fault is not None:
             status = RunStatus.ERROR
         elif any(result.status is StepStatus.FAILED for result in results):
             status = RunStatus.FAILED
         else:
-            status = RunStatus.PASSED
-        return Verdict(status, results, fault, self._aborts_suite)
+            is_flaky = any(result.status is StepStatus.FLAKY for result in results)
+            status = RunStatus.FLAKY if is_flaky else RunStatus.PASSED
+        return Verdict(status, tuple(results), fault, self._aborts_suite)
 
     def _unreached(self, step: ScenarioStep) -> StepResult:
-        return blank_result(step, StepStatus.SKIPPED, reason=self._stop_reason or "the run ended before it")
+        blank = blank_result(step, StepStatus.SKIPPED, reason=self._stop_reason or "the run ended before it")
+        intent = self._begun.get(step.alias)
+        return blank if intent is None else concluded(blank, intent.earlier)
 
 
 def _late_steps(aliases: Sequence[str], waited_ms: int) -> tuple[Violation, ...]:

@@ -6,15 +6,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import ClassVar, Final, Protocol, runtime_checkable
 
 from pytest_orchestra.engine.events import Event
+from pytest_orchestra.engine.settling import SettlingProfile
 from pytest_orchestra.model.definition import ChannelType, StepDefinition
 from pytest_orchestra.model.environment import Environment
 from pytest_orchestra.model.json import JsonObject
 from pytest_orchestra.model.run import (
     Exchange,
+    RunAttempt,
     RunStatus,
+    StepAttempt,
     StepResult,
     SuiteRun,
     SuiteRunStatus,
@@ -27,12 +30,18 @@ from pytest_orchestra.model.specification import Operation, ProtocolSpec
 from pytest_orchestra.problem import Problem
 
 __all__ = [
+    "MOST_CLAIMS",
+    "MOST_MEASUREMENTS",
     "CallTimeoutError",
     "Lease",
     "Listener",
+    "LockHolder",
+    "Presence",
     "ProtocolPlugin",
     "ProtocolViolation",
+    "RepeatingProtocol",
     "Reply",
+    "RunState",
     "RunStore",
     "StepCall",
     "StepIntent",
@@ -46,7 +55,8 @@ class StepCall:
 
     ``input`` is the rendered ``inputTemplate`` (for HTTP with the step's ``headers`` merged in and the correlation
     header set), ``parameters`` the rendered SQL parameters with ``correlationId`` among them, ``secrets`` the
-    environment's secrets by reference. ``timeout_s`` bounds this one call.
+    environment's secrets by reference. ``timeout_s`` bounds this one call. ``idempotency_key`` is the same whenever the
+    same attempt of the same step of the same run is sent again; empty for assertions, which only look.
     """
 
     step: StepDefinition
@@ -57,6 +67,7 @@ class StepCall:
     environment: Environment
     secrets: Mapping[str, Secret]
     timeout_s: float
+    idempotency_key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +141,14 @@ class ProtocolPlugin(Protocol):
         """Give back every connection."""
 
 
+@runtime_checkable
+class RepeatingProtocol(Protocol):
+    """What a protocol may implement beside :class:`ProtocolPlugin`, for runs that are resumed."""
+
+    def may_repeat(self, step: StepDefinition, specs: Mapping[str, ProtocolSpec]) -> bool:
+        """Say whether an action may be sent again, with its ``idempotency_key``, when nobody knows if it arrived."""
+
+
 @dataclass(frozen=True, slots=True)
 class Lease:
     """A worker's right to run a TestRun until ``until`` (database clock); ``fence`` makes a late writer fail."""
@@ -142,24 +161,65 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class StepIntent:
-    """The step that begins next: written in the same transaction as the outcome of the one before."""
+    """The step that begins next: written in the same transaction as the outcome of the one before.
+
+    ``attempt`` counts from 1, ``earlier`` are those that failed; ``keyed_as`` is the attempt whose idempotency key is
+    sent: an older one where that may have taken effect.
+    """
 
     alias: str
     order_index: int
     attempt: int = 1
     started_at: datetime | None = None
     deadline_at: datetime | None = None
+    keyed_as: int = 1
+    earlier: tuple[StepAttempt, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class StoredRun:
-    """A TestRun as the store knows it, with its step results in order."""
+    """A TestRun as the store knows it, with its step results in order.
+
+    ``intents`` are the steps that have begun and not ended; ``data`` is what it began with, None where that may not be
+    kept. ``is_leased`` says whether ``owner`` still holds it, by the store's clock; ``ended_by`` is who ended it.
+    ``attempts`` are those that failed before the one that is told here.
+    """
 
     run: TestRun
     steps: tuple[StepResult, ...] = ()
     intents: tuple[StepIntent, ...] = ()
     fence: int = 0
     owner: str | None = None
+    is_leased: bool = False
+    data: JsonObject | None = None
+    ended_by: str | None = None
+    attempts: tuple[RunAttempt, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RunState:
+    """Who has a TestRun, and whether it has ended: what one asks of the runs of others."""
+
+    run_id: str
+    status: RunStatus
+    owner: str | None = None
+    is_leased: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LockHolder:
+    """The run that has a lock, by key, and the worker that has the run."""
+
+    run_key: str
+    owner: str
+
+
+MOST_CLAIMS: Final = 5
+"""How many workers may die of a run before nobody takes it any more."""
+
+
+MOST_MEASUREMENTS: Final = 1_000
+"""Over how many settling times of an effect its profile goes: what was long ago says little."""
 
 
 class RunStore(Protocol):
@@ -181,19 +241,65 @@ class RunStore(Protocol):
         """Create the SuiteRun, or give the one of that key, ``IN_PROGRESS``."""
 
     async def end_suite_run(self, suite_run_id: str, status: SuiteRunStatus) -> None:
-        """Set the final state."""
+        """Set the final state, unless another session holds runs of it; ``FAILED`` if another's runs have."""
+
+    async def reap_runs(self, after_s: float, suite_run_id: str | None = None) -> Sequence[str]:
+        """Set runs ``FAILED_STUCK`` whose lease ended that many seconds ago; give their keys.
+
+        So are those that :data:`MOST_CLAIMS` workers took and none ended, of that SuiteRun only if one is given.
+        """
+
+    async def adopt_run(self, run_id: str, ended_by: str | None, owner: str) -> bool:
+        """Take over the report of a run from the worker that ended it; False if another has done so meanwhile."""
+
+    async def set_quota(self, max_parallel_runs: int | None) -> None:
+        """Set how many runs of the tenant go on at once, in all sessions; None for any number."""
+
+    async def quota(self) -> int | None:
+        """Give how many runs of the tenant may go on at once; None for any number."""
 
     async def add_runs(self, runs: Sequence[TestRun]) -> None:
         """Create TestRuns in state ``PENDING``; those whose key the SuiteRun has already are left as they are."""
 
+    async def supersede_runs(self, runs: Sequence[TestRun]) -> None:
+        """Let TestRuns of the same keys and other ids give up their keys; they are ``CANCELLED`` if not final."""
+
+    async def find_unfinished(self, versions: Mapping[str, str]) -> SuiteRun | None:
+        """Find the newest SuiteRun that did not come to its end and has any of these scenarios, version by run key."""
+
+    async def list_runs(self, suite_run_id: str) -> Sequence[StoredRun]:
+        """Give the TestRuns of a SuiteRun without their steps."""
+
+    async def read_runs(self, run_ids: Sequence[str]) -> Sequence[StoredRun]:
+        """Give TestRuns by id with their steps; those that there are not are left out."""
+
+    async def read_states(self, run_ids: Sequence[str]) -> Sequence[RunState]:
+        """Give the states of TestRuns by id; those that there are not are left out."""
+
+    async def reopen_runs(self, suite_run_id: str) -> None:
+        """Make the ``CANCELLED`` TestRuns of a SuiteRun ``PENDING`` again."""
+
+    async def release_leases(self, owners: Sequence[str]) -> None:
+        """End the leases of workers that are known to be dead."""
+
     async def claim(self, run_id: str, owner: str, ttl_s: float) -> Lease | None:
         """Take the lease of a run and set it ``IN_PROGRESS``; None if another worker holds it or it is final."""
+
+    async def take_lock(self, lease: Lease, name: str) -> LockHolder | None:
+        """Take a lock for a run, in all SuiteRuns of the tenant; give who has it, None if it is the run's by now.
+
+        A lock lasts no longer than the lease under which it was taken. Who takes the lock of a run whose lease has
+        ended moves that run's fence on, so that a worker that comes back to life cannot go on without it.
+        """
+
+    async def free_locks(self, lease: Lease) -> None:
+        """Forget the locks of a run that has ended, which nobody needs to do: they ended with its lease."""
 
     async def heartbeat(self, leases: Sequence[Lease], ttl_s: float) -> Sequence[Lease]:
         """Prolong leases; give those that are still held."""
 
-    async def begin_step(self, lease: Lease, intent: StepIntent) -> None:
-        """Record that the first step of a run begins."""
+    async def begin_step(self, lease: Lease, intent: StepIntent, data: JsonObject | None = None) -> None:
+        """Record that a step begins; with the first one, what data the run begins with."""
 
     async def record_step(
         self,
@@ -211,7 +317,13 @@ class RunStore(Protocol):
         reason: str | None,
         skipped: Sequence[StepResult] = (),
     ) -> None:
-        """Record the run's final state and its steps that were not reached, and give the lease back."""
+        """Record the run's final state and its steps that were not reached, and give the lease back.
+
+        Of a run that is ``CANCELLED`` the intents are kept.
+        """
+
+    async def restart_run(self, lease: Lease, failed: RunAttempt, correlation_id: str) -> None:
+        """Record, in one transaction, that an attempt of the run failed and that the next one begins, without steps."""
 
     async def skip_run(self, run_id: str, status: RunStatus, reason: str) -> None:
         """Record that a run ends without having begun."""
@@ -222,11 +334,26 @@ class RunStore(Protocol):
     async def history(self, limit: int = 20) -> Sequence[tuple[SuiteRun, Mapping[str, int]]]:
         """Give the latest SuiteRuns, newest first, each with the number of its TestRuns by state."""
 
+    async def settling(
+        self, environment: str | None = None, process_id: str | None = None, *, without: str | None = None
+    ) -> Sequence[SettlingProfile]:
+        """Give how long effects took to settle, of that environment and process if given, without that SuiteRun.
+
+        Of each effect the latest :data:`MOST_MEASUREMENTS` count that passed.
+        """
+
     async def load(self, reference: str) -> Sequence[StoredRun]:
         """Give the TestRuns of a SuiteRun, or one TestRun, by id, key or the beginning of either.
 
         Empty if there is none.
         """
+
+
+class Presence(Protocol):
+    """Knows which workers of this machine are dead, sooner than their leases tell."""
+
+    def is_gone(self, owner: str) -> bool:
+        """Say whether that worker is known to have ended; False where nothing is known of it."""
 
 
 class Listener(Protocol):

@@ -23,8 +23,7 @@ class Prerequisite:
         """Tell whether a run that ended so lets its dependants start."""
         if self.outcome == "ANY":
             return status is not RunStatus.SKIPPED
-        wanted = RunStatus.PASSED if self.outcome == "PASSED" else RunStatus.FAILED
-        return status is wanted
+        return status.is_good if self.outcome == "PASSED" else status is RunStatus.FAILED
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +124,11 @@ class RunGraph:
     def started(self, key: str) -> None:
         """Note that a run began."""
         self._needs.pop(key, None)
+
+    def retry(self, key: str) -> None:
+        """Let a run that was started, and could not be carried out, start again before all others."""
+        self._needs[key] = {}
+        self._ready.appendleft(key)
 
     @staticmethod
     def _reason(need: Prerequisite, status: RunStatus) -> str | None:

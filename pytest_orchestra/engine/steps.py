@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import cast
+from typing import Final, cast
 
 from pytest_orchestra.data.environments import ResolvedEnvironment
 from pytest_orchestra.data.expressions import Part
@@ -22,10 +22,20 @@ from pytest_orchestra.engine.judgement import (
     observed_value,
     parts_json,
 )
-from pytest_orchestra.engine.ports import CallTimeoutError, ProtocolPlugin, ProtocolViolation, Reply, StepCall
+from pytest_orchestra.engine.limits import ServiceGates
+from pytest_orchestra.engine.ports import (
+    CallTimeoutError,
+    ProtocolPlugin,
+    ProtocolViolation,
+    RepeatingProtocol,
+    Reply,
+    StepCall,
+    StepIntent,
+)
+from pytest_orchestra.engine.resumption import find_masked, idempotency_key, is_plain
 from pytest_orchestra.engine.waiting import History, Look, WaitPolicy, wait_for
 from pytest_orchestra.errors import OrchestraError, StepError
-from pytest_orchestra.model.definition import Bindings, ChannelType, StepDefinition, StepKind
+from pytest_orchestra.model.definition import Bindings, ChannelType, OnResume, StepDefinition, StepKind
 from pytest_orchestra.model.json import JsonObject, JsonValue
 from pytest_orchestra.model.run import (
     Exchange,
@@ -39,6 +49,9 @@ from pytest_orchestra.model.scenario import ScenarioStep
 from pytest_orchestra.model.specification import ProtocolSpec
 
 __all__ = ["StepPerformer", "blank_result", "fault_of"]
+
+_FAIR_LOOK_S: Final = 5.0
+"""How long, in seconds, a look may take whose wait ended while nobody looked: it has to connect first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +89,7 @@ class StepPerformer:
         environment: ResolvedEnvironment,
         clock: Clock,
         emit: Callable[[Event], None],
+        gates: ServiceGates | None = None,
     ) -> None:
         self._protocols = protocols
         self._specs = specs
@@ -84,6 +98,7 @@ class StepPerformer:
         self._redactor = Redactor(environment.secrets.values())
         self._clock = clock
         self._emit = emit
+        self._gates = gates or ServiceGates()
         self._templates: dict[int, tuple[StepDefinition, StepTemplates]] = {}
 
     def protocol(self, step: StepDefinition) -> ProtocolPlugin:
@@ -104,19 +119,45 @@ class StepPerformer:
         except OrchestraError:  # performing the step will say so, with its place
             return frozenset()
 
-    async def perform(self, step: ScenarioStep, context: ExecutionContext) -> StepResult:
+    def may_repeat(self, step: StepDefinition) -> bool:
+        """Tell whether a step may be carried out when nobody knows whether it has been: looking is always allowed."""
+        if step.kind is not StepKind.ACTION:
+            return True
+        said = step.on_resume or self._bindings.on_resume
+        if said is not None:
+            return said is OnResume.RETRY
+        protocol: object = self._protocols.get(step.channel_type)  # which may be both kinds, or only the one
+        return isinstance(protocol, RepeatingProtocol) and protocol.may_repeat(step, self._specs)
+
+    def kept_data(self, data: JsonObject) -> JsonObject | None:
+        """Give a run's data as the store may have it; None where it holds a secret, or what is no JSON."""
+        return data if is_plain(data) and self._redactor.mask(data) is data else None
+
+    async def perform(
+        self,
+        step: ScenarioStep,
+        context: ExecutionContext,
+        intent: StepIntent | None = None,
+        *,
+        deadline: datetime | None = None,
+    ) -> StepResult:
         """Perform an action or assertion. Errors of ours become the result's ``fault``; nothing of ours is raised.
 
-        What the step got is kept in the context, unmasked, and what it exports is in the result's ``exported``.
+        What the step got is kept in the context, unmasked, and what it exports is in the result's ``exported``. An
+        assertion whose wait began in an earlier process keeps its ``deadline``.
         """
         started = self._clock.now()
+        run_id = context.run_id if context.attempt == 1 else f"{context.run_id}#{context.attempt}"
+        key = idempotency_key(run_id, step.alias, intent.keyed_as if intent else 1)
         try:
             templates = self._templates_of(step.definition)
-            outcome = await self._carry_out(step, templates, context)
+            if context.masked and (lost := find_masked(step, templates.paths, context.masked)):
+                raise lost
+            outcome = await self._carry_out(step, templates, context, key, deadline)
             exported = self._export(templates, outcome, context)
             fault = None
         except OrchestraError as error:
-            outcome, exported, fault = _Outcome(), {}, fault_of(error)
+            outcome, exported, fault = _Outcome(), {}, fault_of(self._explained(step, context, error))
         except (SystemExit, asyncio.CancelledError) as stop:  # asyncio would let the first end the whole session
             if _is_cancelled(stop):
                 raise
@@ -138,6 +179,7 @@ class StepPerformer:
                 response=response,
                 settling_time_ms=self._settling_time(step, outcome, context),
                 polls=outcome.polls,
+                timeout_ms=self._timeout_ms(step),
                 observations=() if outcome.history is None else outcome.history.observations,
                 exchange=outcome.exchange,
                 exported=exported,
@@ -146,18 +188,29 @@ class StepPerformer:
             ),
         )
 
+    def _explained(self, step: ScenarioStep, context: ExecutionContext, error: OrchestraError) -> OrchestraError:
+        known = self._templates.get(id(step.definition))
+        return error if known is None or context.explain is None else context.explain(error, known[1])
+
     def _templates_of(self, step: StepDefinition) -> StepTemplates:
         known = self._templates.get(id(step))
         if known is None:  # the definition is kept beside its templates, so that its id stays its own
             known = self._templates[id(step)] = (step, StepTemplates.of(step))
         return known[1]
 
-    async def _carry_out(self, step: ScenarioStep, templates: StepTemplates, context: ExecutionContext) -> _Outcome:
+    async def _carry_out(
+        self,
+        step: ScenarioStep,
+        templates: StepTemplates,
+        context: ExecutionContext,
+        key: str,
+        deadline: datetime | None,
+    ) -> _Outcome:
         policy = WaitPolicy.of(step.definition, self._bindings)
         call = self._call(step, templates, context, policy.timeout_s)
         if step.kind is StepKind.ASSERTION:
-            return await self._assert(step, templates, call, context, policy)
-        return await self._act(step, call, context)
+            return await self._assert(step, templates, call, context, policy, deadline)
+        return await self._act(step, replace(call, idempotency_key=key), context)
 
     def _call(
         self, step: ScenarioStep, templates: StepTemplates, context: ExecutionContext, timeout_s: float
@@ -182,7 +235,8 @@ class StepPerformer:
 
     async def _act(self, step: ScenarioStep, call: StepCall, context: ExecutionContext) -> _Outcome:
         try:
-            reply = await self.protocol(step.definition).execute(call, self._specs)
+            async with self._gates.of(step.definition, call.environment):
+                reply = await self.protocol(step.definition).execute(call, self._specs)
         except TimeoutError as late:
             return _Outcome(exchange=_exchange_of(late), violations=(_no_reply(call.timeout_s),))
         except ProtocolViolation as broken:
@@ -207,18 +261,24 @@ class StepPerformer:
         call: StepCall,
         context: ExecutionContext,
         policy: WaitPolicy,
+        earlier_deadline: datetime | None,
     ) -> _Outcome:
         last, history = _LastLook(), History()
         protocol = self.protocol(step.definition)
         began = self._clock.now()
         deadline = began + timedelta(seconds=policy.timeout_s)
+        if earlier_deadline is not None:  # never later than a wait that begins now: the clocks of two machines differ
+            deadline = min(deadline, earlier_deadline)
         polls = 0
+        fair_s = 0.0 if earlier_deadline is None else min(policy.timeout_s, _FAIR_LOOK_S)
 
         async def look(left_s: float) -> Look:
             nonlocal polls
             polls += 1
+            left_s = max(left_s, fair_s)
             try:
-                reply = await protocol.execute(replace(call, timeout_s=left_s), self._specs)
+                async with self._gates.of(step.definition, call.environment):
+                    reply = await protocol.execute(replace(call, timeout_s=left_s), self._specs)
             except TimeoutError as late:
                 last.exchange = _exchange_of(late) or last.exchange
                 last.violations = (_no_reply(left_s),)
@@ -241,13 +301,15 @@ class StepPerformer:
                 )
             return found
 
-        found, _ = await wait_for(look, policy, deadline, self._clock)
+        found, _ = await wait_for(look, policy, deadline, self._clock, f"{context.run_id}/{step.alias}")
         violations = last.violations
         if not found.is_final:
             waited = round((self._clock.now() - began) / timedelta(milliseconds=1))
             violations = (self._unfulfilled(step, last, polls, policy, waited),)
             if last.reply is not None:
                 violations += tuple(protocol.validate(call, last.reply, self._specs))
+        if earlier_deadline is not None and polls == 1:  # it may have held for long while nobody looked
+            last.held_at = None
         return _Outcome(last.reply, last.exchange, violations, polls, last.held_at, history)
 
     def _find(
@@ -317,6 +379,11 @@ class StepPerformer:
         names = context.names_with(outcome.reply.response)
         return {name: template.render(names) for name, template in templates.exports}
 
+    def _timeout_ms(self, step: ScenarioStep) -> float | None:
+        if step.kind is not StepKind.ASSERTION:
+            return None
+        return WaitPolicy.of(step.definition, self._bindings).timeout_s * 1000
+
     def _settling_time(self, step: ScenarioStep, outcome: _Outcome, context: ExecutionContext) -> float | None:
         cause = step.definition.caused_by or context.last_action
         caused_at = context.ended_at.get(cause) if cause else None
@@ -339,9 +406,11 @@ class StepPerformer:
                 cast("JsonObject | None", mask(exchange.response)),
                 self._redactor.mask_text(exchange.reproduce),
             )
+        shown = cast("JsonObject | None", mask(response))
         return replace(
             result,
-            response=cast("JsonObject | None", mask(response)),
+            response=shown,
+            masked=shown != result.response,
             exchange=exchange,
             exported=cast("JsonObject", mask(result.exported)),
             observations=tuple(replace(seen, value=mask(seen.value)) for seen in result.observations),
@@ -370,6 +439,7 @@ def blank_result(step: ScenarioStep, status: StepStatus, *, reason: str | None =
         order_index=step.order_index,
         status=status,
         reason=reason,
+        clean_up=step.cleans_up is not None,
     )
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
-from pytest_orchestra.engine.ports import Lease, RunStore, StepIntent
+from pytest_orchestra.engine.ports import Lease, LockHolder, RunState, RunStore, StepIntent, StoredRun
 from pytest_orchestra.errors import StoreUnavailableError
 from pytest_orchestra.model.json import JsonObject
-from pytest_orchestra.model.run import RunStatus, StepResult, SuiteRun, SuiteRunStatus, TestRun
+from pytest_orchestra.model.run import RunAttempt, RunStatus, StepResult, SuiteRun, SuiteRunStatus, TestRun
 
 __all__ = ["StoreGuard"]
 
@@ -44,21 +44,61 @@ class StoreGuard:
         """Set the SuiteRun's final state."""
         await self._ask(lambda: self._store.end_suite_run(suite_run_id, status))
 
+    async def reap_runs(self, after_s: float, suite_run_id: str | None = None) -> Sequence[str]:
+        """Give up runs with which nobody goes on."""
+        return await self._ask(lambda: self._store.reap_runs(after_s, suite_run_id))
+
+    async def adopt_run(self, run_id: str, ended_by: str | None, owner: str) -> bool:
+        """Take over the report of a run."""
+        return await self._ask(lambda: self._store.adopt_run(run_id, ended_by, owner))
+
     async def add_runs(self, runs: Sequence[TestRun]) -> None:
         """Create TestRuns."""
         await self._ask(lambda: self._store.add_runs(runs))
+
+    async def supersede_runs(self, runs: Sequence[TestRun]) -> None:
+        """Let runs of the same keys and other ids give up their keys."""
+        await self._ask(lambda: self._store.supersede_runs(runs))
+
+    async def list_runs(self, suite_run_id: str) -> Sequence[StoredRun]:
+        """Give the runs of a SuiteRun without their steps."""
+        return await self._ask(lambda: self._store.list_runs(suite_run_id))
+
+    async def read_runs(self, run_ids: Sequence[str]) -> Sequence[StoredRun]:
+        """Give runs by id with their steps."""
+        return await self._ask(lambda: self._store.read_runs(run_ids))
+
+    async def read_states(self, run_ids: Sequence[str]) -> Sequence[RunState]:
+        """Give the states of runs by id."""
+        return await self._ask(lambda: self._store.read_states(run_ids))
+
+    async def reopen_runs(self, suite_run_id: str) -> None:
+        """Let cancelled runs go on."""
+        await self._ask(lambda: self._store.reopen_runs(suite_run_id))
+
+    async def release_leases(self, owners: Sequence[str]) -> None:
+        """End the leases of dead workers."""
+        await self._ask(lambda: self._store.release_leases(owners))
 
     async def claim(self, run_id: str, owner: str, ttl_s: float) -> Lease | None:
         """Take the lease of a run, if it is free."""
         return await self._ask(lambda: self._store.claim(run_id, owner, ttl_s))
 
+    async def take_lock(self, lease: Lease, name: str) -> LockHolder | None:
+        """Take a lock for a run, if it is free."""
+        return await self._ask(lambda: self._store.take_lock(lease, name))
+
+    async def free_locks(self, lease: Lease) -> None:
+        """Forget the locks of a run that has ended."""
+        await self._ask(lambda: self._store.free_locks(lease))
+
     async def heartbeat(self, leases: Sequence[Lease], ttl_s: float) -> Sequence[Lease]:
         """Prolong leases."""
         return await self._ask(lambda: self._store.heartbeat(leases, ttl_s))
 
-    async def begin_step(self, lease: Lease, intent: StepIntent) -> None:
+    async def begin_step(self, lease: Lease, intent: StepIntent, data: JsonObject | None = None) -> None:
         """Record that a step begins."""
-        await self._ask(lambda: self._store.begin_step(lease, intent))
+        await self._ask(lambda: self._store.begin_step(lease, intent, data))
 
     async def record_step(
         self, lease: Lease, result: StepResult, following: StepIntent | None, exported: JsonObject
@@ -71,6 +111,10 @@ class StoreGuard:
     ) -> None:
         """Record a run's final state."""
         await self._ask(lambda: self._store.finish_run(lease, status, reason, skipped))
+
+    async def restart_run(self, lease: Lease, failed: RunAttempt, correlation_id: str) -> None:
+        """Record that an attempt of a run failed and the next one begins."""
+        await self._ask(lambda: self._store.restart_run(lease, failed, correlation_id))
 
     async def skip_run(self, run_id: str, status: RunStatus, reason: str) -> None:
         """Record that a run ends without having begun."""

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import random
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Final
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_result
 
@@ -14,9 +17,10 @@ from pytest_orchestra.model.definition import Bindings, StepDefinition
 from pytest_orchestra.model.json import JsonValue
 from pytest_orchestra.model.run import Observation
 
-__all__ = ["History", "Look", "WaitPolicy", "wait_for"]
+__all__ = ["History", "Look", "Pace", "WaitPolicy", "wait_for"]
 
 _KEPT_OBSERVATIONS = 50
+_LONGEST_RESPECT_S: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,26 +83,49 @@ class History:
         return tuple(self._seen)
 
 
+class Pace:
+    """How long the pauses between looks really are.
+
+    None is shorter than the look before it took, up to five seconds: who is slow, as many wait for it say, is asked
+    less often. And each is up to a tenth longer or shorter, so that those who began together do not ask together; the
+    same for the same ``seed``. Without one, pauses are as exact as the policy has them.
+    """
+
+    def __init__(self, policy: WaitPolicy, seed: str = "") -> None:
+        self._policy = policy
+        self._chance = random.Random(seed) if seed else None  # noqa: S311  it hides nothing
+
+    def pause(self, polls: int, look_s: float) -> float:
+        """Give the pause after that many polls, of which the last took ``look_s``; in seconds."""
+        wanted = max(self._policy.pause(polls), min(look_s, _LONGEST_RESPECT_S))
+        return wanted if self._chance is None else wanted * self._chance.uniform(0.9, 1.1)
+
+
 async def wait_for(
-    look: Callable[[float], Awaitable[Look]], policy: WaitPolicy, deadline: datetime, clock: Clock
+    look: Callable[[float], Awaitable[Look]], policy: WaitPolicy, deadline: datetime, clock: Clock, seed: str = ""
 ) -> tuple[Look, int]:
     """Look again and again until a look is final or the deadline has passed; give the last look and their number.
 
     ``look`` gets the seconds that are left (never less than one interval, so that the last look has a chance).
-    There is no pause after a final look, and the last look falls on the deadline.
+    There is no pause after a final look, and the last look falls on the deadline. Pauses are those of :class:`Pace`.
     """
+    pace, look_s = Pace(policy, seed), 0.0
 
     def left() -> float:
         return (deadline - clock.now()).total_seconds()
 
     async def once() -> Look:
-        return await look(max(left(), policy.interval_s))
+        nonlocal look_s
+        began = time.monotonic()
+        found = await look(max(left(), policy.interval_s))
+        look_s = time.monotonic() - began
+        return found
 
     def is_over(_: RetryCallState) -> bool:
         return left() <= 0
 
     def pause(state: RetryCallState) -> float:
-        return max(0.0, min(policy.pause(state.attempt_number), left()))
+        return max(0.0, min(pace.pause(state.attempt_number, look_s), left()))
 
     def last_look(state: RetryCallState) -> Look:
         assert state.outcome is not None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Generator, Sequence
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
@@ -20,6 +20,9 @@ from pytest_orchestra.session.orchestra import OrchestraSession
 
 __all__ = ["ScenarioReporting"]
 
+_RERUN: Final = "rerun"
+"""What pytest-rerunfailures calls an outcome that another will replace."""
+
 
 class ScenarioReporting:
     """The hooks that report scenarios. Reports carry the whole outcome, so that xdist's controller has it as well."""
@@ -33,8 +36,10 @@ class ScenarioReporting:
     def pytest_report_header(self) -> str:
         """Say where runs are kept and under which key."""
         store = self._settings.store.partition("://")[0]
-        key, concurrency = suite_run_key(self._config), self._settings.concurrency
-        return f"orchestra: suite run {key}, store {store}, concurrency {concurrency}"
+        key, concurrency = f"suite run {suite_run_key(self._config)}", self._settings.concurrency
+        if self._settings.resume:
+            key = f"resume of {f'suite run {self._settings.suite_run}' if self._settings.suite_run else 'the latest'}"
+        return f"orchestra: {key}, store {store}, concurrency {concurrency}"
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(
@@ -70,13 +75,25 @@ class ScenarioReporting:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Where the reports of all workers come together: keep outcomes, and write JUnit's steps."""
         finished = outcome_of(report)
-        if finished is None or worker_input(self._config):
+        if finished is None or worker_input(self._config) or str(report.outcome) == _RERUN:
             return
         is_text = isinstance(report.longrepr, str)
         if report.failed and is_text and finished.status is not RunStatus.PASSED:  # over xdist only the text travels
             report.longrepr = FailureReport(finished)  # type: ignore[assignment]  # duck-typed
         self._outcomes.append(finished)
         junit.record_steps(self._config, report, junit.JUnitSteps(self._settings.junit_steps))
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_report_teststatus(
+        self, report: pytest.TestReport
+    ) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
+        """Call flaky what is: among those that passed nobody would look for it."""
+        if report.when != "call" or not report.passed or hasattr(report, "wasxfail"):
+            return None
+        finished = outcome_of(report)
+        if finished is None or finished.status is not RunStatus.FLAKY:
+            return None
+        return "flaky", "~", ("FLAKY", {"yellow": True})
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_html_results_table_row(self, report: pytest.TestReport, cells: list[str]) -> None:
@@ -105,7 +122,7 @@ class ScenarioReporting:
         """Give the SuiteRun as its outcomes tell it; None where nobody could look at it again."""
         if not self._outcomes[-1].is_kept:
             return None
-        is_passed = all(outcome.status in (RunStatus.PASSED, RunStatus.SKIPPED) for outcome in self._outcomes)
+        is_passed = all(each.status.is_good or each.status is RunStatus.SKIPPED for each in self._outcomes)
         return SuiteRun(
             self._outcomes[-1].run.suite_run_id,
             suite_run_key(self._config),

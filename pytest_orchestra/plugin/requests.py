@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -12,28 +13,34 @@ import pytest
 
 from pytest_orchestra.collection.items import ScenarioItem
 from pytest_orchestra.data.environments import ResolvedEnvironment, resolve_environment
+from pytest_orchestra.data.templates import compile_template
 from pytest_orchestra.engine.engine import RunRequest, SuiteSetting
 from pytest_orchestra.engine.scheduling import Prerequisite, find_cycle
 from pytest_orchestra.model.dataset import TestDataSet
 from pytest_orchestra.model.definition import Bindings, Dependency
 from pytest_orchestra.model.environment import Environment
-from pytest_orchestra.model.run import TestRun
+from pytest_orchestra.model.json import JsonObject
+from pytest_orchestra.model.run import RunStatus, TestRun
+from pytest_orchestra.plugin.catalogue import Catalogue
+from pytest_orchestra.plugin.scope import Scope
 from pytest_orchestra.session.definitions import Definitions
-from pytest_orchestra.session.orchestra import OrchestraSession, new_id
+from pytest_orchestra.session.orchestra import OrchestraSession, derived_id
 
 __all__ = ["Dependencies", "RequestBuilder"]
 
 
 class Dependencies:
-    """Which items must have ended before others begin, by node id."""
+    """Which items must have ended before others begin, by node id.
 
-    def __init__(self, items: Sequence[ScenarioItem]) -> None:
+    Prerequisites that there are and that the session leaves out stay in ``prerequisites``, and so skip who depends on
+    them, unless ``ignores_left_out``.
+    """
+
+    def __init__(self, items: Sequence[ScenarioItem], catalogue: Catalogue, *, ignores_left_out: bool = False) -> None:
         self._items = items
-        self._by_scenario: dict[tuple[str, str], list[ScenarioItem]] = {}
-        for item in items:
-            file = item.nodeid.partition("::")[0]
-            for name in {item.scenario.key, item.name, item.name.partition("[")[0]}:
-                self._by_scenario.setdefault((file, name), []).append(item)
+        self._catalogue = catalogue
+        self._chosen = {item.nodeid for item in items}
+        self._ignores_left_out = ignores_left_out
         self.prerequisites: dict[str, tuple[Prerequisite, ...]] = {}
         self.faults: dict[str, str] = {}
         for item in items:
@@ -43,29 +50,23 @@ class Dependencies:
     def _resolve(self, item: ScenarioItem) -> None:
         found: list[Prerequisite] = []
         for dependency in item.scenario.depends_on:
-            needed = self._find(item, dependency)
-            if needed:
-                found += [Prerequisite(other.nodeid, dependency.outcome) for other in needed]
-            elif self._is_defined(item, dependency):
-                found.append(Prerequisite(f"{dependency.scenario}", dependency.outcome))
-            else:
+            needed = [other.nodeid for other in self._catalogue.find(item, dependency)]
+            if not needed and not self._may_exist(item, dependency):
                 self.faults[item.nodeid] = self._unknown(item, dependency)
+                continue
+            found += (
+                Prerequisite(key, dependency.outcome)
+                for key in needed or [dependency.scenario]
+                if key in self._chosen or not self._ignores_left_out
+            )
         self.prerequisites[item.nodeid] = tuple(found)
 
-    def _find(self, item: ScenarioItem, dependency: Dependency) -> list[ScenarioItem]:
-        file, name = item.nodeid.partition("::")[0], dependency.scenario
-        other, separator, rest = name.partition("::")
-        if not separator:
-            return self._by_scenario.get((file, name), [])
-        folder = file.rpartition("/")[0]
-        path = os.path.normpath(f"{folder}/{other}" if folder else other).replace(os.sep, "/")
-        return self._by_scenario.get((path, rest), [])
-
-    @staticmethod
-    def _is_defined(item: ScenarioItem, dependency: Dependency) -> bool:
-        """Tell whether the name is right though the scenario was not selected."""
-        if "::" in dependency.scenario:
-            return True
+    def _may_exist(self, item: ScenarioItem, dependency: Dependency) -> bool:
+        """Tell whether the name is right though no item has it: it is inactive, or in a file that was not collected."""
+        other, separator, _ = dependency.scenario.partition("::")
+        if separator:
+            is_file = (item.path.parent / other).is_file()
+            return is_file and not self._catalogue.has_file(item, dependency)
         name = dependency.scenario.partition("[")[0].rpartition(".")[2]
         return any(scenario.key == name for suite in item.definitions.suites for scenario in suite.scenarios)
 
@@ -74,6 +75,8 @@ class Dependencies:
         keys = [scenario.key for suite in item.definitions.suites for scenario in suite.scenarios]
         nearest = difflib.get_close_matches(dependency.scenario, keys, 1)
         hint = f"did you mean '{nearest[0]}'?" if nearest else f"scenarios: {', '.join(keys)}"
+        if "::" in dependency.scenario:
+            hint = "write 'file.bpmn::key', with the path from here"
         return f"{item.nodeid}: depends on unknown scenario '{dependency.scenario}'\nhint: {hint}"
 
     def _refuse_cycles(self) -> None:
@@ -110,17 +113,13 @@ class RequestBuilder:
 
     def __init__(self, session: OrchestraSession) -> None:
         self._session = session
-        self.crashed = 0
-        """How many xdist workers of this session have crashed before."""
+        self.scope = Scope.of(session.settings)
         self._settings: dict[int, tuple[Definitions, SuiteSetting]] = {}
         self._environments: dict[int, tuple[Environment, ResolvedEnvironment]] = {}
 
-    def key(self, node_id: str, attempts: int = 0) -> str:
-        """Give the key of an item's run. Reruns, and runs in place of a crashed worker's, are runs of their own.
-
-        What a crashed worker had begun or was to begin belongs to it until its leases end, and nobody waits for that.
-        """
-        attempts += self.crashed
+    @staticmethod
+    def key(node_id: str, attempts: int = 0) -> str:
+        """Give the key of an item's run. Reruns are runs of their own."""
         return f"{node_id}#{attempts + 1}" if attempts else node_id
 
     def build(self, item: ScenarioItem, prerequisites: tuple[Prerequisite, ...] = ()) -> RunRequest:
@@ -130,29 +129,59 @@ class RequestBuilder:
             raise TypeError(f"fixture 'orchestra_environment' gave {environment!r}, which is no Environment")
         resolved = self._resolve(environment)
         data_set = item.funcargs.get("orchestra_dataset", item.data_set)
+        suite_run_id, key = self._session.engine.suite_run.id, self.key(item.nodeid, item.attempts)
+        # every session that has the same definitions gives a run the same id, and so joins it
+        run_id = derived_id(suite_run_id, key, self.version(item), resolved.environment.name)
         run = TestRun(
-            id=new_id(),
-            suite_run_id=self._session.engine.suite_run.id,
-            key=self.key(item.nodeid, item.attempts),
+            id=run_id,
+            suite_run_id=suite_run_id,
+            key=key,
             process_id=item.suite.process_id,
             process_hash=item.suite.process_hash,
             scenario_key=item.scenario.key,
-            scenario_version=item.scenario.version,
+            scenario_version=self.version(item),
             data_set=item.data_set.name if item.data_set else None,
             environment=resolved.environment.name,
             mode=str(item.scenario.mode),
-            correlation_id=new_id(),
+            correlation_id=derived_id(run_id, "correlation"),
         )
-        return RunRequest(
+        data = data_set.data if isinstance(data_set, TestDataSet) else {}
+        request = RunRequest(
             run=run,
             scenario=item.scenario,
             setting=self._setting(item.definitions),
             environment=resolved,
-            data=data_set.data if isinstance(data_set, TestDataSet) else {},
+            data=data,
+            locks=_locks(item, data, environment),
             fixtures=item.funcargs,
             prerequisites=tuple(replace(need, run_key=self.key(need.run_key)) for need in prerequisites),
-            timeout_s=_time_limit(item),
+            timeout_s=_shorter(_time_limit(item), self._scenario_limit(item)),
+            # a rerun is an attempt more, not as many attempts more as a run may have
+            retries=0 if item.attempts else self._retries(item),
+            is_rerun=bool(item.attempts) and item.finished is not None and item.finished.status is RunStatus.FAILED,
         )
+        if self.scope == Scope():
+            return request
+        return self.scope.apply(request, self._session.earlier_runs(key) if self.scope.reads_earlier_runs else ())
+
+    def version(self, item: ScenarioItem) -> str:
+        """Give the version of what is run of an item's scenario."""
+        return self.scope.version(item.scenario.version)
+
+    def _retries(self, item: ScenarioItem) -> int:
+        """Give how often a scenario is retried: as the scenario says, its sidecar, or the user for all of them."""
+        bindings = item.definitions.bindings or Bindings()
+        named = next((each.retries for each in bindings.scenarios if each.key == item.scenario.key), None)
+        said = named if named is not None else bindings.retries
+        return self._session.settings.retries if said is None else said
+
+    @staticmethod
+    def _scenario_limit(item: ScenarioItem) -> float | None:
+        """Give how long a scenario may take, in seconds: as it says itself, or its sidecar."""
+        bindings = item.definitions.bindings or Bindings()
+        named = (each.scenario_timeout_ms for each in bindings.scenarios if each.key == item.scenario.key)
+        limit_ms = next(named, None) or bindings.scenario_timeout_ms
+        return None if limit_ms is None else limit_ms / 1000
 
     def _setting(self, definitions: Definitions) -> SuiteSetting:
         known = self._settings.get(id(definitions))
@@ -169,6 +198,16 @@ class RequestBuilder:
         return known[1]
 
 
+def _locks(item: ScenarioItem, data: JsonObject, environment: Environment) -> tuple[str, ...]:
+    """Give the names of what a scenario must have for itself. Raises ``TemplateError``."""
+    if not item.scenario.locks:
+        return ()
+    place = item.definitions.bindings.place if item.definitions.bindings else None
+    names = {"data": data, "environment": {"name": environment.name, **environment.variables}}
+    rendered = (compile_template(text, place).render(names) for text in item.scenario.locks)
+    return tuple(sorted({name if isinstance(name, str) else json.dumps(name) for name in rendered}))
+
+
 def _time_limit(item: pytest.Item) -> float | None:
     """Give the limit that pytest-timeout would hold the item to; its own alarm cannot see concurrent scenarios."""
     marker = item.get_closest_marker("timeout")
@@ -178,3 +217,7 @@ def _time_limit(item: pytest.Item) -> float | None:
     elif item.config.pluginmanager.hasplugin("timeout"):
         given = item.config.getoption("timeout", default=None) or item.config.getini("timeout")
     return float(given) if given and float(given) > 0 else None
+
+
+def _shorter(*limits: float | None) -> float | None:
+    return min((limit for limit in limits if limit is not None), default=None)

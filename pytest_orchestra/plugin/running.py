@@ -17,6 +17,7 @@ from pytest_orchestra.engine.engine import RunOutcome, RunRequest
 from pytest_orchestra.engine.scheduling import Prerequisite
 from pytest_orchestra.errors import OrchestraError
 from pytest_orchestra.model.run import RunStatus, SuiteRunStatus
+from pytest_orchestra.plugin.catalogue import Catalogue
 from pytest_orchestra.plugin.requests import Dependencies, RequestBuilder
 from pytest_orchestra.plugin.routing import OutputRouter
 from pytest_orchestra.plugin.state import SAID_IN_WORKER, crashed_workers, settings_of, worker_input
@@ -148,12 +149,12 @@ class ScenarioRunning:
     def _prepare(self, session: pytest.Session, items: Sequence[OrchestraItem], *, ahead: bool = True) -> _Batch:
         """Start the engine; if ``ahead``, submit every scenario that needs nothing of its own item's time."""
         scenarios = [item for item in items if isinstance(item, ScenarioItem)]
-        batch = self._batch = _Batch(Dependencies(scenarios))
-        self._builder.crashed = crashed_workers(self._config)
+        batch = self._batch = _Batch(self._dependencies(scenarios))
         self._anchor = self._anchor or Anchor.from_parent(session, name="orchestra")
         for item in scenarios:
             item.run_now = self._run_now
-        if not self._start(len(scenarios)):
+            item.fails_if_flaky = self._settings.fail_flaky
+        if not self._start(scenarios):
             for item in scenarios:
                 item.fault = str(self._start_fault)
         requests: list[RunRequest] = []
@@ -173,12 +174,21 @@ class ScenarioRunning:
         if chosen:
             with self._router.routing(self._anchor):
                 self._orchestra.host.run(self._orchestra.engine.submit(chosen))
+        self._tell_notes()
         return batch
 
-    def _start(self, total: int) -> bool:
+    def _dependencies(self, scenarios: Sequence[ScenarioItem]) -> Dependencies:
+        catalogue = Catalogue.of(self._config)
+        return Dependencies(scenarios, catalogue, ignores_left_out=self._settings.deps == "ignore")
+
+    def _tell_notes(self) -> None:
+        for note in self._orchestra.engine.notes if self._orchestra.is_started else ():
+            self._say(f"orchestra: {note}")
+
+    def _start(self, scenarios: Sequence[ScenarioItem]) -> bool:
         if not self._orchestra.is_started and self._start_fault is None:
             assert self._anchor is not None
-            listeners: list[Any] = [self._make_progress(total)]
+            listeners: list[Any] = [self._make_progress(len(scenarios))]
             try:
                 if self._settings.events:
                     path = self._config.invocation_params.dir / self._settings.events
@@ -188,7 +198,12 @@ class ScenarioRunning:
                     "trace", default=False
                 )
                 with self._router.routing(self._anchor):
-                    self._orchestra.start(listeners, concurrency=1 if one_by_one else None)
+                    self._orchestra.start(
+                        listeners,
+                        concurrency=1 if one_by_one else None,
+                        versions={self._builder.key(item.nodeid): self._builder.version(item) for item in scenarios},
+                        takes_over=crashed_workers(self._config) > 0,
+                    )
             except OrchestraError as error:
                 self._start_fault = error
         return self._start_fault is None
@@ -196,6 +211,9 @@ class ScenarioRunning:
     def _may_run_ahead(self, item: ScenarioItem, batch: _Batch) -> bool:
         """Tell whether an item's scenario may start before the item itself; whatever is wrong is told when it runs."""
         item.fault = item.fault or batch.dependencies.faults.get(item.nodeid)
+        step = self._builder.scope.missing_step(item.scenario.steps)
+        if step is not None and item.skip_reason is None:
+            item.skip_reason = f"it has no step '{step}'"
         if item.problems or item.fault is not None or item.skip_reason is not None:
             return False
         if refusal(item) is not None:

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 __all__ = ["HttpProtocol", "HttpReply"]
 
 _SHOWN_LIMIT = 4_000
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+_IDEMPOTENCY_KEY = "Idempotency-Key"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +99,11 @@ class HttpProtocol:
         profile = _profile(call.environment, service)
         address = BaseAddress.read(profile.base_url, service)
         secret_headers = _secret_headers(call, service, profile)
+        profile_headers = {**profile.headers, **secret_headers}
         try:
-            request = build_request(operation, call.input, address, {**profile.headers, **secret_headers})
+            request = build_request(
+                operation, _recognisable(call, operation, profile_headers), address, profile_headers
+            )
         except StepError as error:
             raise StepError(error.fact, place=call.step.place, hint=error.hint) from None
         client = self._client(address, profile)
@@ -117,6 +122,12 @@ class HttpProtocol:
             violation = Violation(ViolationType.HTTP_ERROR, error.code, error.fact, {"url": mask_url(request.url)})
             raise ProtocolViolation(violation, _exchange(request, secret_headers, profile)) from None
         return _reply(request, raw, secret_headers, profile)
+
+    def may_repeat(self, step: StepDefinition, specs: Mapping[str, ProtocolSpec]) -> bool:
+        """Say yes for safe methods, and for others unless the step takes the ``Idempotency-Key`` away from them."""
+        _, operation = self._find(step, specs)
+        given = {name.lower(): value for part in _header_parts(step) for name, value in part.items()}
+        return operation.method.upper() in _SAFE_METHODS or given.get(_IDEMPOTENCY_KEY.lower(), "") is not None
 
     def validate(self, call: StepCall, reply: Reply, specs: Mapping[str, ProtocolSpec]) -> Sequence[Violation]:
         """Hold a reply against the operation's contract, unless the step says otherwise, and its schema references."""
@@ -170,6 +181,24 @@ def _profile(environment: Environment, service: str) -> ServiceProfile:
             hint=suggest(service, environment.services, f"add '{service}' to its 'services'"),
         )
     return profile
+
+
+def _recognisable(call: StepCall, operation: Operation, profile_headers: Mapping[str, str]) -> JsonObject:
+    """Give the input with the header that lets a service recognise an action that it has got already."""
+    own = call.input.get("headers") or {}
+    is_safe = not call.idempotency_key or operation.method.upper() in _SAFE_METHODS
+    if is_safe or not isinstance(own, Mapping):
+        return call.input
+    if _IDEMPOTENCY_KEY.lower() in {name.lower() for name in (*own, *profile_headers)}:
+        return call.input
+    return {**call.input, "headers": {**own, _IDEMPOTENCY_KEY: call.idempotency_key}}
+
+
+def _header_parts(step: StepDefinition) -> Iterator[Mapping[str, JsonValue]]:
+    yield cast("JsonObject", step.headers)
+    own = step.input_template.get("headers")
+    if isinstance(own, Mapping):
+        yield own
 
 
 def _secret_headers(call: StepCall, service: str, profile: ServiceProfile) -> dict[str, str]:

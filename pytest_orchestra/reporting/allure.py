@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
 from pytest_orchestra.engine.events import RunFinished
-from pytest_orchestra.model.run import RunStatus, StepResult, StepStatus, TestRun
+from pytest_orchestra.model.run import RunAttempt, RunStatus, StepAttempt, StepResult, StepStatus, TestRun
 from pytest_orchestra.reporting.terminal import failure_text, step_text
 from pytest_orchestra.reporting.typography import label
 from pytest_orchestra.reporting.values import pretty_json
@@ -116,14 +116,56 @@ def record_outcome(
     stop = _milliseconds(run.finished_at or outcome.at)
     start = _milliseconds(run.started_at) or stop
     test.start, test.stop = start, stop
-    moment = start
-    for step in outcome.steps:
-        began = _milliseconds(step.started_at) or moment
-        moment = _milliseconds(step.finished_at) or began
-        _record_step(listener.allure_logger, test.uuid, step, (began, moment))
+    for attempt in outcome.attempts:
+        _record_run_attempt(listener.allure_logger, test.uuid, attempt)
+    _record_steps(listener.allure_logger, test.uuid, outcome.steps, start)
     if report.failed:
         _judge(test, outcome)
+    elif outcome.status is RunStatus.FLAKY:
+        _mark_flaky(test, outcome)
     return len(outcome.steps)
+
+
+def _record_steps(logger: Any, parent: str, steps: Sequence[StepResult], moment: int) -> None:
+    for step in steps:
+        began = _milliseconds(step.started_at) or moment
+        moment = _milliseconds(step.finished_at) or began
+        _record_step(logger, parent, step, (began, moment))
+
+
+def _record_run_attempt(logger: Any, parent: str, attempt: RunAttempt) -> None:
+    """Add an attempt of the whole scenario that failed, with its steps below it."""
+    from allure_commons.model2 import Parameter, Status, TestStepResult  # noqa: PLC0415  optional
+
+    uuid, start, stop = str(uuid4()), _milliseconds(attempt.started_at), _milliseconds(attempt.finished_at)
+    parameters = [Parameter(name="correlation id", value=attempt.correlation_id)]
+    logger.start_step(
+        parent, uuid, TestStepResult(name=f"attempt {attempt.number}", start=start, parameters=parameters)
+    )
+    _record_steps(logger, uuid, attempt.steps, start)
+    logger.stop_step(uuid, stop=stop, status=Status.FAILED, stage="finished")
+
+
+def _record_attempt(logger: Any, parent: str, attempt: StepAttempt) -> None:
+    """Add an attempt of a step that failed, below the step."""
+    from allure_commons.model2 import Status, StatusDetails, TestStepResult  # noqa: PLC0415  optional
+
+    uuid = str(uuid4())
+    logger.start_step(
+        parent, uuid, TestStepResult(name=f"attempt {attempt.number}", start=_milliseconds(attempt.started_at))
+    )
+    _attach(logger, uuid, _attachments(attempt))
+    message = "\n".join(violation_text(violation) for violation in attempt.violations)
+    stop = _milliseconds(attempt.finished_at)
+    logger.stop_step(
+        uuid, stop=stop, status=Status.FAILED, statusDetails=StatusDetails(message=message), stage="finished"
+    )
+
+
+def _mark_flaky(test: Any, outcome: RunFinished) -> None:
+    from allure_commons.model2 import StatusDetails  # noqa: PLC0415  optional
+
+    test.statusDetails = StatusDetails(flaky=True, message=headline(outcome), trace=failure_text(outcome))
 
 
 def _current_test(listener: Any | None) -> Any | None:
@@ -133,11 +175,13 @@ def _current_test(listener: Any | None) -> Any | None:
 def _judge(test: Any, outcome: RunFinished) -> None:
     from allure_commons.model2 import Status, StatusDetails  # noqa: PLC0415  optional
 
-    is_ours = outcome.status not in (RunStatus.PASSED, RunStatus.FAILED)
+    is_ours = not outcome.status.is_good and outcome.status is not RunStatus.FAILED
     test.status = Status.BROKEN if is_ours else Status.FAILED
     messages = [f"{step.alias}: {step_reason(step)}" for step in broken_steps(outcome.steps)]
     test.statusDetails = StatusDetails(
-        message="\n".join(messages) or headline(outcome) or str(outcome.status), trace=failure_text(outcome)
+        message="\n".join(messages) or headline(outcome) or str(outcome.status),
+        trace=failure_text(outcome),
+        flaky=outcome.status is RunStatus.FLAKY or None,
     )
 
 
@@ -147,13 +191,19 @@ def _record_step(logger: Any, test_uuid: str, step: StepResult, times: tuple[int
     uuid = str(uuid4())
     result = TestStepResult(name=_title(step), start=times[0], parameters=_parameters(step))
     logger.start_step(test_uuid, uuid, result)
-    for name, body, kind in _attachments(step):
+    for attempt in step.attempts:
+        _record_attempt(logger, uuid, attempt)
+    _attach(logger, uuid, _attachments(step))
+    status, details = _status(step)
+    logger.stop_step(uuid, stop=times[1], status=status, statusDetails=details, stage="finished")
+
+
+def _attach(logger: Any, uuid: str, attachments: Sequence[tuple[str, str, Any]]) -> None:
+    for name, body, kind in attachments:
         # a lone surrogate from a service becomes an escape sequence, which JSON has too
         logger.attach_data(
             str(uuid4()), body.encode("utf-8", "backslashreplace"), name=name, attachment_type=kind, parent_uuid=uuid
         )
-    status, details = _status(step)
-    logger.stop_step(uuid, stop=times[1], status=status, statusDetails=details, stage="finished")
 
 
 def _title(step: StepResult) -> str:
@@ -175,7 +225,7 @@ def _parameters(step: StepResult) -> list[Any]:
     return [Parameter(name=name, value=value) for name, value in facts if value]
 
 
-def _attachments(step: StepResult) -> Sequence[tuple[str, str, Any]]:
+def _attachments(step: StepResult | StepAttempt) -> Sequence[tuple[str, str, Any]]:
     from allure_commons.types import AttachmentType  # noqa: PLC0415  optional
 
     found: list[tuple[str, str, Any]] = []

@@ -114,6 +114,7 @@ def outcome_of_stored(stored: StoredRun) -> RunFinished:
         steps=stored.steps,
         fault=next((step.fault for step in stored.steps if step.fault is not None), None),
         reason=run.reason,
+        attempts=stored.attempts,
     )
 
 

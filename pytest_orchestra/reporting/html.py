@@ -9,7 +9,7 @@ from typing import Final
 
 from pytest_orchestra.engine.events import RunFinished
 from pytest_orchestra.model.json import JsonObject, JsonValue
-from pytest_orchestra.model.run import Exchange, Observation, RunFault, StepResult, Violation
+from pytest_orchestra.model.run import Exchange, Observation, RunAttempt, RunFault, StepAttempt, StepResult, Violation
 from pytest_orchestra.reporting.typography import cut_end, duration_text, label, printable
 from pytest_orchestra.reporting.values import MessageView, pretty_json, value_text
 from pytest_orchestra.reporting.verdict import (
@@ -107,7 +107,8 @@ def run_html(outcome: RunFinished) -> str:
             f'<div class="head">{_state(outcome.status)}<span>{_text(reason or outcome.run.key)}</span></div>',
             _facts(outcome),
             "" if fault is None else _fault(fault),
-            _steps(outcome),
+            _steps(outcome.steps, outcome),
+            *(_run_attempt(attempt, outcome) for attempt in outcome.attempts),
             "</div>",
         )
     )
@@ -136,14 +137,28 @@ def _facts(outcome: RunFinished) -> str:
     return f'<dl class="facts">{"".join(rows)}</dl>'
 
 
-def _steps(outcome: RunFinished) -> str:
-    if not outcome.steps:
+def _run_attempt(attempt: RunAttempt, outcome: RunFinished) -> str:
+    """Give an attempt of the whole run that failed, behind a line that names it."""
+    title = f"attempt {attempt.number} of {len(outcome.attempts) + 1} failed"
+    correlation = f'<div class="dim">correlation id <code>{_text(attempt.correlation_id)}</code></div>'
+    return f"<details><summary>{title}</summary>{correlation}{_steps(attempt.steps, outcome)}</details>"
+
+
+def _attempt(attempt: StepAttempt, of: int) -> str:
+    """Give an attempt of a step that failed: what was wrong, and what was sent and received behind a line."""
+    title = f"attempt {attempt.number} of {of} failed after {duration_text(attempt.duration_ms)}"
+    violations = "".join(_violation(violation) for violation in attempt.violations)
+    return f"<h4>{title}</h4>{violations}{_folded(attempt, is_open=False)}"
+
+
+def _steps(steps: tuple[StepResult, ...], outcome: RunFinished) -> str:
+    if not steps:
         return ""
     heads = ("State", "Step", "Name", "Element", "Took", "Settled", "Polls", "When")
     classes = {"Took": "num", "Settled": "num", "Polls": "num", "When": "when"}
     header = "".join(f'<th class="{classes.get(head, "")}">{head}</th>' for head in heads)
-    broken = broken_steps(outcome.steps)
-    rows = "".join(_step(step, outcome, is_broken=step in broken) for step in outcome.steps)
+    broken = broken_steps(steps)
+    rows = "".join(_step(step, outcome, is_broken=step in broken) for step in steps)
     return f"<table><tr>{header}</tr>{rows}</table>"
 
 
@@ -183,13 +198,14 @@ def _evidence(step: StepResult, *, is_broken: bool) -> str:
     if step.fault is not None:
         parts.append(_fault(step.fault))
     parts += [_violation(violation) for violation in step.violations]
-    if is_broken and not step.violations and step.fault is None and step.reason:
+    if is_broken and step.fault is None and step.reason:
         parts.append(f'<div class="violation">{_text(step.reason)}</div>')
+    parts += [_attempt(attempt, len(step.attempts) + 1) for attempt in step.attempts]
     parts.append(_folded(step, is_open=is_broken))
     return "".join(parts)
 
 
-def _folded(step: StepResult, *, is_open: bool) -> str:
+def _folded(step: StepResult | StepAttempt, *, is_open: bool) -> str:
     """Give what only some readers want to see, behind a line that names it."""
     exchange = step.exchange or Exchange()
     polls = sum(seen.count for seen in step.observations)

@@ -9,9 +9,9 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from pytest_orchestra.engine.events import RunFinished
-from pytest_orchestra.model.run import StepResult, StepStatus
+from pytest_orchestra.model.run import RunStatus, StepResult, StepStatus
 from pytest_orchestra.reporting.carriage import outcome_of
-from pytest_orchestra.reporting.terminal import step_text
+from pytest_orchestra.reporting.terminal import failure_text, step_text
 from pytest_orchestra.reporting.typography import printable
 from pytest_orchestra.reporting.verdict import fault_text, step_reason, violation_text
 
@@ -51,6 +51,10 @@ def user_properties(outcome: RunFinished) -> list[tuple[str, object]]:
         properties.append(("orchestra.data_set", run.data_set))
     if outcome.queued_s:
         properties.append(("orchestra.queued_s", round(outcome.queued_s, 3)))
+    if outcome.run.attempt > 1:
+        properties.append(("orchestra.attempts", outcome.run.attempt))
+    if outcome.locked_s:
+        properties.append(("orchestra.locked_s", round(outcome.locked_s, 3)))
     if settled:
         properties.append(("orchestra.settling_times", ", ".join(settled)))
     if kinds:
@@ -73,13 +77,18 @@ def record_steps(config: pytest.Config, report: pytest.TestReport, mode: JUnitSt
     For ``pytest_runtest_logreport``, without a look at where it runs. Only JUnit's plugin hears of the steps, so
     that the terminal's totals count scenarios. The class name is the file and the scenario, which groups the steps.
     A violation is a ``failure``, a fault of ours an ``error``, a step that was not reached ``skipped``, and in a
-    scenario that is expected to fail all of these are ``skipped``.
+    scenario that is expected to fail all of these are ``skipped``. What passed only when it was tried again has all
+    attempts in its ``system-out``.
     """
-    if mode is JUnitSteps.PROPERTIES or report.outcome not in _FINAL_OUTCOMES:  # "rerun" is not the last word
+    if report.outcome not in _FINAL_OUTCOMES:  # "rerun" is not the last word
         return 0
     xml = find_log_xml(config)
     outcome = None if xml is None else outcome_of(report)
     if xml is None or outcome is None:
+        return 0
+    if outcome.status is RunStatus.FLAKY or outcome.attempts:
+        _write_output(xml.node_reporter(report), failure_text(outcome))
+    if mode is JUnitSteps.PROPERTIES:
         return 0
     for number, step in enumerate(outcome.steps, 1):
         _record_step(xml, report, step, f"{number:0{len(str(len(outcome.steps)))}d} {step.alias}")
@@ -99,8 +108,16 @@ def _record_step(xml: Any, report: pytest.TestReport, step: StepResult, name: st
         error.text = step_text(step)
         testcase.append(error)
         testcase.duration = step.duration_ms / 1000
+    if step.attempts:
+        _write_output(testcase, step_text(step))
     for each in (first, *following):
         xml.pytest_runtest_logreport(each)
+
+
+def _write_output(testcase: Any, text: str) -> None:
+    output = ET.Element("system-out")
+    output.text = text
+    testcase.append(output)
 
 
 def _class_name(nodeid: str, prefix: str | None) -> str:
@@ -155,6 +172,8 @@ def _step_properties(step: StepResult) -> list[tuple[str, object]]:
     properties: list[tuple[str, object]] = [("orchestra.element", step.element_id), ("orchestra.kind", str(step.kind))]
     if step.status is StepStatus.FLAKY:
         properties.append(("orchestra.status", str(step.status)))
+    if step.attempts:
+        properties.append(("orchestra.attempts", len(step.attempts) + 1))
     if step.settling_time_ms is not None:
         properties.append(("orchestra.settling_time_ms", round(step.settling_time_ms)))
     if step.polls:

@@ -12,15 +12,19 @@ SuiteStarted    ``suite_run``: id, key, tenant, status, context, plugin_version,
 RunQueued       ``run``, as RunStarted has it
 RunStarted      ``run``: id, suite_run_id, key (``order.bpmn::large-order[vip]``), process_id, process_hash,
                 scenario_key, scenario_version, data_set, environment, mode, correlation_id, status, reason,
-                created_at, started_at, finished_at
+                created_at, started_at, finished_at, attempt; ``kept_steps``: how many an earlier worker had finished
 StepStarted     ``run_id``, ``alias``, ``name``
 StepPolled      ``run_id``, ``alias``, ``poll`` (counts from 1), ``observed``
 StepFinished    ``run_id``, ``result``: alias, name, kind, channel_type, element_id, order_index, status, started_at,
                 finished_at, duration_ms, actual_status_code, response, settling_time_ms, polls, observations (value,
                 first_ms, last_ms, count), exchange (request, response, reproduce), exported, violations (type, code,
-                message, details, settling_time_ms), fault (error, message, hint, place), reason
+                message, details, settling_time_ms), fault (error, message, hint, place), reason, masked,
+                repeated, timeout_ms, reused_from, clean_up, attempts (each as ``failed`` of StepRetried)
+StepRetried     ``run_id``, ``alias``, ``failed``: number (counts from 1), started_at, finished_at, duration_ms,
+                actual_status_code, polls, observations, exchange, violations; ``pause_s``
+RunRetried      ``run``, the attempt that begins; ``failed``: number, correlation_id, started_at, finished_at, steps
 RunFinished     ``run``, ``status``, ``steps`` (each as ``result`` above, those not reached too), ``fault``,
-                ``reason``, ``queued_s``, ``is_kept``
+                ``reason``, ``queued_s``, ``locked_s``, ``is_kept``, ``attempts`` (each as ``failed`` of RunRetried)
 SuiteFinished   ``suite_run``
 =============== ======================================================================================================
 """

@@ -6,7 +6,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from pytest_orchestra.engine.events import Event, RunFinished, RunStarted, StepFinished, StepPolled, StepStarted
+from pytest_orchestra.engine.events import (
+    Event,
+    LockAwaited,
+    RunFinished,
+    RunStarted,
+    StepFinished,
+    StepPolled,
+    StepStarted,
+)
 from pytest_orchestra.model.run import RunStatus
 from pytest_orchestra.reporting.typography import cell_width, cut_end, cut_middle, duration_text, label
 
@@ -59,6 +67,9 @@ class ProgressState:
 def advance(state: ProgressState, event: Event, now: float) -> ProgressState:
     """Give the state after an event that came at ``now`` (seconds of the session's clock)."""
     match event:
+        case LockAwaited():
+            waiting = RunningScenario(event.run.key, now, f"lock {event.lock}")
+            return _with(state, event.run.id, waiting)
         case RunStarted():
             return _with(state, event.run.id, RunningScenario(event.run.key, now))
         case StepStarted() if known := state.running.get(event.run_id):

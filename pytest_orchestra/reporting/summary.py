@@ -12,7 +12,7 @@ from pytest_orchestra.model.run import RunStatus, SuiteRun, ViolationType
 from pytest_orchestra.model.scenario import CriterionCoverage
 from pytest_orchestra.reporting.table import Cell, Column, table_lines
 from pytest_orchestra.reporting.typography import Page, Tone, duration_text, label, pad, printable, wrap
-from pytest_orchestra.reporting.verdict import mark_of, show_command, tone_of
+from pytest_orchestra.reporting.verdict import headline, mark_of, show_command, tone_of
 
 __all__ = ["SessionFacts", "SettlingTime", "collect_facts", "count_text", "summary_text"]
 
@@ -25,6 +25,7 @@ _ORDER: Final = (
     RunStatus.ERROR,
     RunStatus.FAILED_STUCK,
     RunStatus.CANCELLED,
+    RunStatus.FLAKY,
     RunStatus.PASSED,
     RunStatus.SKIPPED,
     RunStatus.IN_PROGRESS,
@@ -52,6 +53,10 @@ class SessionFacts:
     runs: Mapping[RunStatus, int]
     violations: Mapping[ViolationType, int]
     settling: tuple[SettlingTime, ...]
+    locked: tuple[int, float] = (0, 0.0)
+    """How many runs waited for locks, and the longest wait in seconds."""
+    flaky: tuple[tuple[str, str], ...] = ()
+    """The runs that passed, but not at once, by key, and why."""
 
 
 def collect_facts(outcomes: Iterable[RunFinished]) -> SessionFacts:
@@ -60,8 +65,14 @@ def collect_facts(outcomes: Iterable[RunFinished]) -> SessionFacts:
     violations: dict[ViolationType, int] = {}
     names: dict[tuple[str, str], str] = {}
     times: dict[tuple[str, str], list[float]] = {}
+    flaky: list[tuple[str, str]] = []
+    locked: list[float] = []
     for outcome in outcomes:
+        if outcome.locked_s:
+            locked.append(outcome.locked_s)
         runs[outcome.status] = runs.get(outcome.status, 0) + 1
+        if outcome.status is RunStatus.FLAKY:
+            flaky.append((outcome.run.key, headline(outcome)))
         for step in outcome.steps:
             for violation in step.violations:
                 violations[violation.type] = violations.get(violation.type, 0) + 1
@@ -77,6 +88,8 @@ def collect_facts(outcomes: Iterable[RunFinished]) -> SessionFacts:
         {status: runs[status] for status in _ORDER if status in runs},
         dict(sorted(violations.items(), key=lambda entry: (-entry[1], entry[0]))),
         tuple(sorted(settling, key=lambda each: (-each.longest_ms, each.process_id, each.alias))),
+        flaky=tuple(flaky),
+        locked=(len(locked), max(locked, default=0.0)),
     )
 
 
@@ -103,7 +116,7 @@ def summary_text(
     """Give the end of a session. ``coverage`` is by process name. Empty if there is nothing to tell."""
     page = Page.of(width, color=color, encoding=encoding)
     blocks = [
-        _counts(facts, page),
+        [*_counts(facts, page), *_flaky(facts.flaky, page)],
         _settling(facts.settling, page),
         [line for process, criteria in (coverage or {}).items() for line in _coverage(process, criteria, page)],
         _suite(suite_run, page),
@@ -122,11 +135,25 @@ def _counts(facts: SessionFacts, page: Page) -> list[str]:
     if not facts.runs:
         return []
     lines = [_row("scenarios", count_text(facts.runs, page), page)]
+    number, longest = facts.locked
+    if number:
+        waited = "1 scenario" if number == 1 else f"{number} scenarios"
+        lines.append(_row("locks", f"{waited} waited, the longest {duration_text(longest * 1000)}", page))
     if facts.violations:
         kinds = ", ".join(f"{number} {kind}" for kind, number in facts.violations.items())
         first, *rest = wrap(kinds, page.width - _TITLE_WIDTH - 2)
         lines.append(_row("violations", page.ink(first, Tone.BAD), page))
         lines += [" " * (_TITLE_WIDTH + 2) + page.ink(line, Tone.BAD) for line in rest]
+    return lines
+
+
+def _flaky(flaky: Sequence[tuple[str, str]], page: Page) -> list[str]:
+    """Name every run that passed only when it, or a step of it, was tried again: nobody looks for it elsewhere."""
+    lines = []
+    for key, reason in flaky:
+        first, *rest = wrap(f"{label(key)}: {reason}", page.width - _TITLE_WIDTH - 2)
+        lines.append(_row("flaky", page.ink(first, Tone.WARN), page))
+        lines += [" " * (_TITLE_WIDTH + 2) + page.ink(line, Tone.WARN) for line in rest]
     return lines
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_orchestra.engine.events import RunFinished
 from pytest_orchestra.model.json import JsonValue
-from pytest_orchestra.model.run import Observation, RunFault, StepResult, Violation
+from pytest_orchestra.model.run import Observation, RunAttempt, RunFault, StepAttempt, StepResult, Violation
 from pytest_orchestra.reporting.table import Cell, Column, table_lines
 from pytest_orchestra.reporting.typography import (
     Page,
@@ -24,7 +24,7 @@ from pytest_orchestra.reporting.typography import (
 )
 from pytest_orchestra.reporting.values import exchange_lines, value_lines, value_text
 from pytest_orchestra.reporting.verdict import (
-    broken_steps,
+    evident_steps,
     headline,
     mark_of,
     observation_notes,
@@ -75,8 +75,10 @@ def failure_text(outcome: RunFinished, *, width: int = 100, color: bool = False,
     fault = unclaimed_fault(outcome)
     if fault is not None:
         lines += ["", *_fault(fault, page, _INDENT)]
-    for step in broken_steps(outcome.steps):
+    for step in evident_steps(outcome.steps):
         lines += ["", *_step(step, page)]
+    for attempt in outcome.attempts:
+        lines += ["", *_run_attempt(attempt, len(outcome.attempts) + 1, page)]
     return page.finish(lines)
 
 
@@ -136,6 +138,7 @@ def _facts(outcome: RunFinished, reason: str, page: Page) -> list[str]:
         ("scenario", run.key),
         ("data set", run.data_set or ""),
         ("environment", run.environment),
+        ("waited", f"{duration_text(outcome.locked_s * 1000)} for locks" if outcome.locked_s else ""),
         ("took", "" if duration is None else duration_text(duration)),
         ("correlation id", run.correlation_id),
         ("run", run.id),
@@ -166,13 +169,15 @@ def _table(steps: Sequence[StepResult], page: Page) -> list[str]:
         column("TOOK", [duration_text(step.duration_ms) if was_reached(step) else "" for step in steps], is_right=True),
         column("SETTLED", [_settling(step) for step in steps], is_right=True),
         column("POLLS", [str(step.polls) if step.polls else "" for step in steps], is_right=True),
+        column("TRIES", [str(len(step.attempts) + 1) if step.attempts else "" for step in steps], is_right=True),
     ]
     return table_lines(columns, page)
 
 
 def _name(step: StepResult) -> str:
     name = label(step.name)
-    return "" if name == step.alias else name
+    name = "" if name == step.alias else name
+    return f"{name} (reused)".strip() if step.reused_from is not None else name
 
 
 def _settling(step: StepResult) -> str:
@@ -201,8 +206,10 @@ def _step(step: StepResult, page: Page) -> list[str]:
         lines += ["", *_fault(step.fault, page, _INDENT)]
     for violation in step.violations:
         lines += ["", *_violation(violation, page)]
-    if not step.violations and step.fault is None and step.reason:
+    if step.fault is None and step.reason:
         lines += ["", *(_INDENT + line for line in wrap(printable(step.reason), page.width - len(_INDENT)))]
+    for attempt in step.attempts:
+        lines += _attempt(attempt, len(step.attempts) + 1, page)
     if step.observations:
         lines += _section("observed", history_lines(step.observations, page), page)
     if step.exchange is not None:
@@ -212,6 +219,28 @@ def _step(step: StepResult, page: Page) -> list[str]:
         if step.exchange.reproduce:
             # not indented and not wrapped: what is selected here is the command and nothing else
             lines += ["", _heading("reproduce", page), *printable(step.exchange.reproduce).split("\n")]
+    return lines
+
+
+def _attempt(attempt: StepAttempt, of: int, page: Page) -> list[str]:
+    """Give an attempt that failed: what was wrong, what it saw, what came back."""
+    lines = ["", _heading(f"attempt {attempt.number} of {of} failed after {duration_text(attempt.duration_ms)}", page)]
+    for violation in attempt.violations:
+        lines += [_INDENT + line for line in _violation(violation, page)]
+    if attempt.observations:
+        lines += [_INDENT * 2 + line for line in history_lines(attempt.observations, page)]
+    if attempt.exchange is not None and attempt.exchange.response:
+        width = page.width - 2 * len(_INDENT)
+        lines += [_INDENT * 2 + line for line in exchange_lines(attempt.exchange.response, page, width)]
+    return lines
+
+
+def _run_attempt(attempt: RunAttempt, of: int, page: Page) -> list[str]:
+    """Give an attempt of the whole run that failed: its steps, and the evidence of those that broke."""
+    text = f"attempt {attempt.number} of {of} failed, correlation id {printable(attempt.correlation_id)}"
+    lines = [page.ink(text, Tone.BAD, Tone.STRONG), "", *_table(attempt.steps, page)]
+    for step in evident_steps(attempt.steps):
+        lines += ["", *_step(step, page)]
     return lines
 
 

@@ -11,6 +11,7 @@ from pytest_orchestra.model.json import JsonValue, from_json
 from pytest_orchestra.model.run import (
     Observation,
     RunFault,
+    RunStatus,
     StepResult,
     StepStatus,
     Violation,
@@ -20,6 +21,7 @@ from pytest_orchestra.reporting.typography import Marks, Tone, duration_text, la
 
 __all__ = [
     "broken_steps",
+    "evident_steps",
     "fault_text",
     "headline",
     "mark_of",
@@ -83,6 +85,12 @@ def broken_steps(steps: tuple[StepResult, ...]) -> tuple[StepResult, ...]:
     return tuple(step for step in steps if step.status is StepStatus.FAILED or step.fault is not None)
 
 
+def evident_steps(steps: tuple[StepResult, ...]) -> tuple[StepResult, ...]:
+    """Give the steps whose evidence a reader wants to see: those that broke, also if they passed in the end."""
+    broken = broken_steps(steps)
+    return tuple(step for step in steps if step in broken or step.attempts)
+
+
 def unclaimed_fault(outcome: RunFinished) -> RunFault | None:
     """Give the run's fault unless a step tells it already."""
     if outcome.fault is None or any(step.fault == outcome.fault for step in outcome.steps):
@@ -121,13 +129,16 @@ def violation_values(violation: Violation) -> tuple[tuple[str, JsonValue], ...]:
 
 
 def step_reason(step: StepResult) -> str:
-    """Give on one line why a step did not pass: its fault, its violations, or why it was not reached."""
+    """Give on one line why a step did not pass, or not at once: its fault, its violations, why it was not reached."""
     if step.fault is not None:
         return _one_line(fault_text(step.fault).partition("\nhint: ")[0])
     if step.violations:
         more = len(step.violations) - 1
         others = f" (and {more} more violation{'s' if more > 1 else ''})" if more else ""
         return _one_line(violation_text(step.violations[0])) + others
+    if step.status is StepStatus.FLAKY and step.attempts:
+        before = violation_text(step.attempts[-1].violations[0])
+        return _one_line(f"it passed at attempt {len(step.attempts) + 1}, after {before}")
     if step.reason:
         return _one_line(printable(step.reason))
     return "" if was_reached(step) else _NOT_REACHED
@@ -144,6 +155,21 @@ def headline(outcome: RunFinished) -> str:
         more = len(broken) - 1
         others = f" (and {more} more step{'s' if more > 1 else ''})" if more else ""
         return f"{broken[0].alias}: {reason}{others}"
+    if outcome.status is RunStatus.FLAKY:
+        return _flaky_headline(outcome)
+    return _one_line(printable(outcome.reason or ""))
+
+
+def _flaky_headline(outcome: RunFinished) -> str:
+    flaky = [step for step in outcome.steps if step.status is StepStatus.FLAKY]
+    if outcome.attempts:
+        before = broken_steps(outcome.attempts[-1].steps)
+        because = f", after {before[0].alias}: {step_reason(before[0])}" if before else ""
+        return f"it passed at attempt {len(outcome.attempts) + 1}{because}"
+    if flaky:
+        more = len(flaky) - 1
+        others = f" (and {more} more step{'s' if more > 1 else ''})" if more else ""
+        return f"{flaky[0].alias}: {step_reason(flaky[0])}{others}"
     return _one_line(printable(outcome.reason or ""))
 
 

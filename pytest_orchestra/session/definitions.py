@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -10,6 +10,9 @@ from typing import Any, Final
 
 from pytest_orchestra.engine.ports import ProtocolPlugin
 from pytest_orchestra.errors import DefinitionError
+from pytest_orchestra.generation.binding import InferredBindings, infer_bindings
+from pytest_orchestra.generation.calls import inline_calls
+from pytest_orchestra.generation.lookup import inner_id
 from pytest_orchestra.generation.suite import build_suite
 from pytest_orchestra.model.dataset import TestDataSet
 from pytest_orchestra.model.definition import Bindings, ChannelType, Criterion, StepDefinition
@@ -32,7 +35,9 @@ class Definitions:
     """All that is defined for one process file.
 
     ``problems`` are those of no single scenario. Where the sidecar or the data could not be read, ``is_runnable`` is
-    false: the suites are then those of the process alone, good to look at and not to run.
+    false: the suites are then those of the process alone, good to look at and not to run. ``inferred`` has, by process
+    id, what the model itself says of the elements that the sidecar does not bind; ``processes`` are those of the suites
+    with the called processes that were to take part.
     """
 
     file: Path
@@ -43,6 +48,8 @@ class Definitions:
     suites: tuple[ScenarioSuite, ...]
     problems: tuple[Problem, ...]
     is_runnable: bool = True
+    inferred: Mapping[str, InferredBindings] = field(default_factory=dict)
+    processes: tuple[Process, ...] = ()
 
     @property
     def errors(self) -> tuple[Problem, ...]:
@@ -84,23 +91,37 @@ class DefinitionLoader:
         document = read_process(file)
         reading = _Reading(problems=list(document.problems))
         self._read_beside(file, reading)
-        chosen = self._choose(document, reading)
-        faults = self._faults_of_steps(reading)
+        called = self._read_called(file, reading)
+        callable_ones = (*document.processes, *called)
+        own_processes = self._choose(document, reading)
+        chosen = [
+            inline_calls(process, callable_ones, reading.bindings, Place(document.file)).process
+            for process in own_processes
+        ]
+        bindings = [_bindings_of(process, chosen, reading.bindings) for process in chosen]
+        inferred = [
+            infer_bindings(process, document, reading.specs, own) for process, own in zip(chosen, bindings, strict=True)
+        ]
+        faults = self._faults_of_steps(reading, inferred)
         suites = tuple(
             _with_faults(
                 build_suite(
                     process,
-                    _bindings_of(process, chosen, reading.bindings),
+                    own,
                     reading.data_sets,
                     document=document,
                     criteria=criteria,
+                    inferred=found,
+                    called=called,
+                    specs=reading.specs,
                 ),
                 faults,
             )
-            for process in chosen
+            for process, own, found in zip(own_processes, bindings, inferred, strict=True)
         )
         for suite in suites:
             reading.problems.extend(suite.problems)
+            reading.data_sets.extend(suite.generated_data)
         suites = tuple(_with_references(suite, reading) for suite in suites)
         definitions = Definitions(
             file,
@@ -111,6 +132,8 @@ class DefinitionLoader:
             suites,
             tuple(dict.fromkeys(reading.problems)),
             reading.is_complete,
+            {process.id: found for process, found in zip(chosen, inferred, strict=True)},
+            tuple(chosen),
         )
         if criteria is None:
             self._loaded[file] = definitions
@@ -135,6 +158,23 @@ class DefinitionLoader:
             reading.is_complete = is_complete
         for more in self._hook.pytest_orchestra_data_sets(config=self._config, process_file=file):
             reading.data_sets.extend(more)
+
+    def _read_called(self, file: Path, reading: _Reading) -> list[Process]:
+        """Read the process files in which call activities find what they call."""
+        found: list[Process] = []
+        bindings = reading.bindings
+        for pattern in bindings.processes if bindings else ():
+            paths = _process_files(file.parent, pattern)
+            if not paths:
+                place = bindings.place_of("processes") if bindings else None
+                fact = f"no process file is called '{pattern}'"
+                hint = "paths in 'processes' are relative to the sidecar"
+                reading.problems.append(Problem(Severity.ERROR, place or Place(str(file)), fact, hint))
+            for path in paths:
+                document = read_process(path)
+                reading.problems += (one for one in document.problems if one.severity is Severity.ERROR)
+                found += document.processes
+        return found
 
     def _read_spec(self, path: Path, service: str, bindings: Bindings | None) -> ProtocolSpec:
         known = self._specs.get((path, service))
@@ -178,12 +218,17 @@ class DefinitionLoader:
             )
         return found
 
-    def _faults_of_steps(self, reading: _Reading) -> dict[int, tuple[Problem, ...]]:
-        """Check every bound step; give the problems by the identity of the step's definition."""
-        faults: dict[int, tuple[Problem, ...]] = {}
-        for steps in (reading.bindings.bindings if reading.bindings else {}).values():
-            for step in steps:
-                faults[id(step)] = tuple(self._check(step, reading))
+    def _faults_of_steps(
+        self, reading: _Reading, inferred: Iterable[InferredBindings]
+    ) -> dict[Hashable, tuple[Problem, ...]]:
+        """Check every bound step; give the problems by what tells the step's definition from others."""
+        faults: dict[Hashable, tuple[Problem, ...]] = {}
+        bound = [reading.bindings.bindings if reading.bindings else {}, *(found.steps for found in inferred)]
+        general = _general_clean_up(reading.bindings)
+        for steps in (*general, *(steps for elements in bound for steps in elements.values())):
+            for step in (one for each in steps for one in (each, *each.clean_up)):
+                known = faults.get(_identity(step), ())
+                faults[_identity(step)] = (*known, *self._check(step, reading))
         reading.problems.extend(problem for found in faults.values() for problem in found)
         return faults
 
@@ -197,6 +242,11 @@ class DefinitionLoader:
         return [Problem(Severity.ERROR, place, message, f"channels that are served: {served}")]
 
 
+def _general_clean_up(bindings: Bindings | None) -> list[list[StepDefinition]]:
+    """Give the lists of clean-up steps that belong to no single step."""
+    return [] if bindings is None else [bindings.clean_up, *(each.clean_up for each in bindings.scenarios)]
+
+
 def _protocol_of(service: str, bindings: Bindings | None) -> str:
     """Give the protocol by which steps speak to a service; HTTP if none does."""
     for steps in (bindings.bindings if bindings else {}).values():
@@ -204,6 +254,14 @@ def _protocol_of(service: str, bindings: Bindings | None) -> str:
             if step.endpoint_ref is not None and step.endpoint_ref.service_name == service:
                 return step.endpoint_ref.protocol_id
     return "http"
+
+
+def _process_files(folder: Path, pattern: str) -> list[Path]:
+    """Give the files that a pattern names, in a stable order; none where it is no pattern."""
+    try:
+        return [path for path in sorted(folder.glob(pattern)) if path.is_file()]
+    except (ValueError, NotImplementedError):  # an empty or an absolute pattern
+        return []
 
 
 def _data_files(folder: Path, bindings: Bindings | None) -> list[Path]:
@@ -225,6 +283,7 @@ def _bindings_of(process: Process, chosen: Sequence[Process], bindings: Bindings
     return bindings.model_copy(
         update={
             "bindings": {key: steps for key, steps in bindings.bindings.items() if key not in elsewhere},
+            "calls": {key: mode for key, mode in bindings.calls.items() if key not in elsewhere},
             "decisions": {key: branches for key, branches in bindings.decisions.items() if key not in elsewhere},
             "scenarios": [s for s in bindings.scenarios if not (s.decisions and set(s.decisions) <= elsewhere)],
         }
@@ -232,10 +291,15 @@ def _bindings_of(process: Process, chosen: Sequence[Process], bindings: Bindings
 
 
 def _names(process: Process) -> set[str]:
-    return {name for node in process.nodes for name in (node.id, node.name) if name}
+    return {name for node in process.nodes for name in (node.id, node.name, inner_id(node.id)) if name}
 
 
-def _with_faults(suite: ScenarioSuite, faults: Mapping[int, tuple[Problem, ...]]) -> ScenarioSuite:
+def _identity(step: StepDefinition) -> Hashable:
+    """Give what a step has in common with its copies: where it is written."""
+    return step.place or id(step)
+
+
+def _with_faults(suite: ScenarioSuite, faults: Mapping[Hashable, tuple[Problem, ...]]) -> ScenarioSuite:
     """Give the suite with the problems of each scenario's own steps attached to it."""
     scenarios = tuple(
         replace(
@@ -244,7 +308,11 @@ def _with_faults(suite: ScenarioSuite, faults: Mapping[int, tuple[Problem, ...]]
                 dict.fromkeys(
                     [
                         *map(partial(_for_running, scenario), scenario.problems),
-                        *(problem for step in scenario.steps for problem in faults.get(id(step.definition), ())),
+                        *(
+                            problem
+                            for step in scenario.all_steps
+                            for problem in faults.get(_identity(step.definition), ())
+                        ),
                     ]
                 )
             ),
@@ -267,7 +335,7 @@ def _with_references(suite: ScenarioSuite, reading: _Reading) -> ScenarioSuite:
             scenario,
             problems=(
                 *scenario.problems,
-                *check_scenario(scenario, data_sets, exported, reading.bindings.fixtures),
+                *check_scenario(scenario, data_sets, exported, reading.bindings.fixtures, reading.bindings.place),
             ),
         )
         for scenario in suite.scenarios

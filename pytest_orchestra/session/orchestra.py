@@ -2,32 +2,55 @@
 
 from __future__ import annotations
 
-import os
-import socket
 import uuid
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pytest_orchestra import __version__
 from pytest_orchestra.engine.engine import Engine
-from pytest_orchestra.engine.ports import Listener, ProtocolPlugin, RunStore
+from pytest_orchestra.engine.ports import Listener, ProtocolPlugin, RunStore, StoredRun
+from pytest_orchestra.engine.settling import SettleBudget
+from pytest_orchestra.errors import SettingsError
 from pytest_orchestra.model.definition import ChannelType
-from pytest_orchestra.model.run import SuiteRun, SuiteRunStatus
+from pytest_orchestra.model.run import RunStatus, SuiteRun, SuiteRunStatus
 from pytest_orchestra.session.definitions import DefinitionLoader
 from pytest_orchestra.session.host import LoopHost
+from pytest_orchestra.session.presence import WorkerPresence
 from pytest_orchestra.session.protocols import collect_protocols
 from pytest_orchestra.settings import Settings
 from pytest_orchestra.store.opening import open_store
 
-__all__ = ["OrchestraSession", "new_id"]
+__all__ = ["OrchestraSession", "derived_id", "new_id"]
+
+_SUITE_RUNS_LOOKED_AT: Final = 50
 
 
 def new_id() -> str:
     """Give a new identifier (UUID 4, hex with dashes)."""
     return str(uuid.uuid4())
+
+
+def derived_id(*parts: str) -> str:
+    """Give the identifier (UUID 5) that the same parts always have."""
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, "orchestra:" + "\0".join(parts)))
+
+
+async def _find_latest(store: RunStore, keys: AbstractSet[str], own: str) -> tuple[str, Mapping[str, RunStatus]] | None:
+    await store.open()
+    try:
+        for suite_run, _ in await store.history(_SUITE_RUNS_LOOKED_AT):
+            if suite_run.key != own:
+                runs = [stored.run for stored in await store.list_runs(suite_run.id)]
+                states = {run.key: run.status for run in runs}
+                if not keys.isdisjoint(states):
+                    return suite_run.key, states
+        return None
+    finally:
+        await store.close()
 
 
 def _close_protocol(host: LoopHost, protocol: ProtocolPlugin) -> None:
@@ -48,6 +71,8 @@ class OrchestraSession:
     _host: LoopHost | None = None
     _store: RunStore | None = None
     _engine: Engine | None = None
+    _presence: WorkerPresence | None = None
+    _owes: bool = False
     _suite_context: Mapping[str, object] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -77,26 +102,81 @@ class OrchestraSession:
         """What scenarios have exported so far; empty before the first one."""
         return self._suite_context
 
-    def start(self, listeners: Sequence[Listener], *, concurrency: int | None = None) -> Engine:
-        """Open the store and start the engine. Raises ``StoreError``, ``SettingsError``."""
-        store = open_store(self.settings.store, tenant=self.settings.tenant, cache_folder=self.cache_folder)
+    def start(
+        self,
+        listeners: Sequence[Listener],
+        *,
+        concurrency: int | None = None,
+        versions: Mapping[str, str] | None = None,
+        takes_over: bool = False,
+    ) -> Engine:
+        """Open the store and start the engine. Raises ``StoreError``, ``SettingsError``.
+
+        ``versions`` are those of the scenarios by the keys of their runs, by which a SuiteRun to resume is found.
+        ``takes_over`` goes on with the SuiteRun of the session's own key, whose worker died.
+        """
+        settings = self.settings
+        store = open_store(
+            settings.store, tenant=settings.tenant, cache_folder=self.cache_folder, patience_s=settings.store_patience
+        )
+        if settings.resume and not store.keeps_runs:
+            raise SettingsError(
+                f"--orchestra-resume: store '{settings.store}' keeps no runs",
+                hint="resume with the store of the session",
+            )
         heard_by = [
             *listeners,
             *(each for more in self.hook.pytest_orchestra_listeners(config=self.config) for each in more),
         ]
         self._store = store
         self.host.run(store.open())
+        self._presence = presence = WorkerPresence(self.cache_folder)
+        presence.announce()
+        if settings.resume and not settings.suite_run:
+            unfinished = self.host.run(store.find_unfinished(versions or {}))
+            self.suite_run_key = unfinished.key if unfinished else self.suite_run_key
+        budget = None
+        if settings.settle_budget:
+            known = self.host.run(store.settling())
+            budget = SettleBudget(settings.settle_budget, known)
         engine = Engine(
             store=store,
             protocols=self.protocols,
             listeners=heard_by,
-            owner=f"{socket.gethostname()}:{os.getpid()}",
-            concurrency=concurrency or self.settings.concurrency,
+            owner=presence.owner,
+            concurrency=concurrency or settings.concurrency,
+            lease_s=settings.lease,
+            presence=presence,
+            resumes=settings.resume or takes_over,
+            budget=budget,
+            timeout_s=settings.timeout or None,
         )
-        suite_run = SuiteRun(new_id(), self.suite_run_key, self.settings.tenant, plugin_version=__version__)
+        suite_run = SuiteRun(new_id(), self.suite_run_key, settings.tenant, plugin_version=__version__)
         self.host.run(engine.start(suite_run))
         self._engine, self._suite_context = engine, engine.suite_context
         return engine
+
+    def earlier_runs(self, key: str) -> Sequence[StoredRun]:
+        """Give the runs of a key that the store has, newest first. Raises ``StoreError``."""
+        assert self._store is not None, "start() comes first"
+        return [stored for stored in self.host.run(self._store.load(key)) if stored.run.key == key]
+
+    def latest_states(self, keys: AbstractSet[str]) -> tuple[str, Mapping[str, RunStatus]] | None:
+        """Give key and states of the newest SuiteRun but this session's own that has any of these runs, by run key.
+
+        Opens the store for itself, before the session starts. Raises ``StoreError``, ``SettingsError``.
+        """
+        store = open_store(
+            self.settings.store,
+            tenant=self.settings.tenant,
+            cache_folder=self.cache_folder,
+            patience_s=self.settings.store_patience,
+        )
+        host = LoopHost()
+        try:
+            return host.run(_find_latest(store, keys, self.suite_run_key))
+        finally:
+            host.close()
 
     def close(self, status: SuiteRunStatus) -> None:
         """Cancel what still runs and give back every connection; each is tried, whatever the others do.
@@ -106,13 +186,21 @@ class OrchestraSession:
         host, self._host = self._host, None
         engine, self._engine = self._engine, None
         store, self._store = self._store, None
+        presence, self._presence = self._presence, None
         if host is None:
             return
         with ExitStack() as closing:  # the last one first
+            if presence is not None:
+                closing.callback(lambda: presence.leave(owes=self._owes))
             closing.callback(host.close)
             if store is not None:
                 closing.callback(lambda: host.run(store.close()))
             for protocol in self.protocols.values():
                 closing.callback(_close_protocol, host, protocol)
             if engine is not None:
-                closing.callback(lambda: host.run(engine.close(status)))
+                closing.callback(self._end, host, engine, status)
+
+    def _end(self, host: LoopHost, engine: Engine, status: SuiteRunStatus) -> None:
+        self._owes = True
+        host.run(engine.close(status))
+        self._owes = False

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Final
 
 from pytest_orchestra.data.step_templates import StepTemplates
+from pytest_orchestra.data.templates import compile_template
 from pytest_orchestra.errors import TemplateSyntaxError
 from pytest_orchestra.model.dataset import TestDataSet
 from pytest_orchestra.model.definition import StepDefinition
@@ -34,6 +35,7 @@ def check_scenario(
     data_sets: Mapping[str, TestDataSet],
     exported: Sequence[str] | None,
     fixtures: Sequence[str],
+    place: Place | None = None,
 ) -> list[Problem]:
     """Say which names the steps of a scenario read that nobody gives: steps, data, exports, fixtures.
 
@@ -41,9 +43,9 @@ def check_scenario(
     itself, by ``default`` say, is left alone, and so is whatever lies deeper than the first name. That a data set
     lacks something is a warning, because the scenario may have others.
     """
-    problems: list[Problem] = []
+    problems: list[Problem] = list(_check_locks(scenario, data_sets, place or Place("")))
     earlier: list[str] = []
-    for step in scenario.steps:
+    for step in scenario.all_steps:
         names = _names_read(step.definition)
         given: dict[str, Sequence[str]] = {"step": earlier, "steps": earlier, "fixture": fixtures}
         if exported is not None:
@@ -54,6 +56,26 @@ def check_scenario(
             problems += (replace(problem, severity=Severity.WARNING) for problem in of_data)
         earlier.append(step.alias)
     return list(dict.fromkeys(problems))
+
+
+def _check_locks(scenario: TestScenario, data_sets: Mapping[str, TestDataSet], place: Place) -> Iterator[Problem]:
+    """Say which lock cannot be named: its template is broken, or reads other things than data and environment."""
+    for text in scenario.locks:
+        try:
+            paths = compile_template(text, place).required_names
+        except TemplateSyntaxError as error:
+            yield Problem(Severity.ERROR, error.place or place, error.fact, error.hint)
+            continue
+        for path in sorted(paths):
+            root, _, rest = path.partition(".")
+            if root not in ("data", "environment"):
+                fact = f"lock '{text}' reads '{path}', which is not known when a scenario begins"
+                yield Problem(Severity.ERROR, place, fact, "name it by 'data' and 'environment' alone")
+                continue
+            for name in scenario.data_sets[:_DATA_SETS_LOOKED_AT] if root == "data" else ():
+                if rest and rest.partition(".")[0] not in data_sets[name].data:
+                    fact = f"lock '{text}' reads '{path}', but data set '{name}' has none"
+                    yield Problem(Severity.WARNING, place, fact)
 
 
 def _names_read(step: StepDefinition) -> Iterable[str]:

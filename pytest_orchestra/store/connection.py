@@ -6,7 +6,13 @@ import asyncio
 import contextlib
 import functools
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import math
+import os
+import select
+import socket
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, Final, TypeAlias
 
 import psycopg
@@ -28,23 +34,27 @@ Statement: TypeAlias = tuple[str, Mapping[str, object]]
 
 _DEFAULTS: Final = {
     "application_name": "pytest-orchestra",
-    "connect_timeout": "10",
     "tcp_user_timeout": "15000",  # a peer that vanished is noticed by writes, not only by keepalives
 }
-_PASSING_STATES: Final = ("08", "40", "57P")
-"""SQLSTATE classes: connection exceptions, transactions rolled back, and the operator's intervention."""
+_CONNECT_WITHIN_S: Final = 10
+_LEAST_SILENCE_S: Final = 1.0
+_PASSING_STATES: Final = ("08", "25P03", "40", "57P")
+"""SQLSTATEs: connection exceptions, transactions left idle or rolled back, and the operator's intervention."""
 
 _LOGIN_MARKS: Final = ("authentication", "pg_hba.conf", "no password supplied", "not permitted to log in")
 
 _logger = logging.getLogger(__name__)
 
 
-async def connect(conninfo: Secret) -> Connection:
-    """Connect. Raises ``SettingsError`` for a malformed address and ``StoreUnavailableError``, without any password."""
+async def connect(conninfo: Secret, *, within_s: int = _CONNECT_WITHIN_S) -> Connection:
+    """Connect within some seconds (at least 2), unless the address says otherwise.
+
+    Raises ``SettingsError`` for a malformed address and ``StoreUnavailableError``, without any password.
+    """
     user, where = str(_parse(conninfo).get("user", "")), describe_address(conninfo)
     try:
         connection = await psycopg.AsyncConnection.connect(
-            **{**_DEFAULTS, **_parse(conninfo)}, autocommit=True, row_factory=dict_row
+            **{**_DEFAULTS, "connect_timeout": str(within_s), **_parse(conninfo)}, autocommit=True, row_factory=dict_row
         )
     except psycopg.OperationalError as error:
         # reports may show the variables of a traceback, and the driver's hold the password
@@ -68,7 +78,7 @@ class StoreLink:
 
     ``address`` is asked anew for every connection, as a server may come back elsewhere. A transaction that a lost
     connection or a deadlock interrupts is repeated, for ``patience_s`` at most, so statements
-    have to be repeatable.
+    have to be repeatable. A server that does not answer within a third of that is as good as lost.
     """
 
     def __init__(self, address: Callable[[], Awaitable[Secret]], tenant: str, patience_s: float) -> None:
@@ -78,6 +88,7 @@ class StoreLink:
         self._where = ""
         self._connection: Connection | None = None
         self._one_at_a_time = asyncio.Lock()
+        self._given_up_at = float("-inf")
 
     async def open(self, prepare: Callable[[Connection], Awaitable[object]]) -> None:
         """Connect, at once or not at all, and prepare what is there. Raises ``StoreUnavailableError``."""
@@ -93,29 +104,36 @@ class StoreLink:
 
         Raises ``StoreUnavailableError`` when the server stays away, ``StoreError`` when it refuses a statement.
         """
+        asked = time.monotonic()
         async with self._one_at_a_time:
+            if asked < self._given_up_at:  # who waited meanwhile has been as patient as the one before
+                raise self._explain(None)
             try:
                 return await self._repeatedly(functools.partial(self._transact, statements))
             except (psycopg.Error, StoreUnavailableError) as error:
-                raise self._explain(error) from error
+                explained = self._explain(error)
+                if isinstance(explained, StoreUnavailableError):
+                    self._given_up_at = time.monotonic()
+                raise explained from error
 
     async def close(self) -> None:
         """Disconnect."""
         async with self._one_at_a_time:
             await self._disconnect()
 
-    def _explain(self, error: psycopg.Error | StoreUnavailableError) -> StoreError:
+    def _explain(self, error: psycopg.Error | StoreUnavailableError | None) -> StoreError:
         if isinstance(error, psycopg.Error) and not _is_passing(error):
             return StoreError(f"store: '{self._where}' refused a statement: {first_line(error)}")
         return StoreUnavailableError(
             f"store: connection to '{self._where}' was lost, and not back within '{self._patience_s:g}' s",
-            hint="see why the server went away; started again, the run goes on where it stopped",
+            hint="see why the server went away; every step that it has is safe: "
+            "'pytest --orchestra --orchestra-resume' goes on behind it",
         )
 
     async def _connect(self) -> Connection:
         conninfo = await self._address()
         self._where = describe_address(conninfo)
-        return await connect(conninfo)
+        return await connect(conninfo, within_s=min(_CONNECT_WITHIN_S, math.ceil(self._patience_s)))
 
     async def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
@@ -142,7 +160,7 @@ class StoreLink:
             self._connection = await self._connect()
         connection = self._connection
         try:
-            async with connection.pipeline(), connection.transaction():
+            async with self._cut_if_silent(connection), connection.pipeline(), connection.transaction():
                 tenant = {"tenant": self._tenant}
                 await connection.execute(load_query("set_tenant"), tenant)
                 cursors = [
@@ -154,6 +172,31 @@ class StoreLink:
             if connection.closed or connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
                 await self._disconnect()
             raise
+
+    @asynccontextmanager
+    async def _cut_if_silent(self, connection: Connection) -> AsyncIterator[None]:
+        """Break a connection off on which nothing comes to an end in time, as a server that is stopped never says so.
+
+        The driver waits without limit, and to be cancelled it would ask the very server that does not answer.
+        """
+        loop, seconds = asyncio.get_running_loop(), max(_LEAST_SILENCE_S, self._patience_s / 3)
+        timers: list[asyncio.TimerHandle] = []
+
+        def look() -> None:
+            if connection.closed:
+                return
+            number = connection.fileno()
+            if select.select([number], [], [], 0)[0]:  # it was this process that had no time to read
+                timers[:] = [loop.call_later(seconds, look)]
+                return
+            with contextlib.suppress(OSError), socket.socket(fileno=os.dup(number)) as copy:
+                copy.shutdown(socket.SHUT_RDWR)
+
+        timers.append(loop.call_later(seconds, look))
+        try:
+            yield
+        finally:
+            timers[0].cancel()
 
 
 def first_line(error: psycopg.Error) -> str:

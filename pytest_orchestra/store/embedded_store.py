@@ -27,8 +27,8 @@ class EmbeddedStore(PostgresStore):
     ``folder`` is the server's own, as ``EmbeddedPostgres`` takes it.
     """
 
-    def __init__(self, folder: Path, tenant: str = "default") -> None:
-        super().__init__("", tenant)
+    def __init__(self, folder: Path, tenant: str = "default", *, patience_s: float = 30.0) -> None:
+        super().__init__("", tenant, patience_s=patience_s)
         self._folder = folder
         self._server = EmbeddedPostgres(folder)
         self._has_database = False

@@ -6,16 +6,28 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from pytest_orchestra.engine.ports import Lease, StepIntent, StoredRun
+from pytest_orchestra.engine.ports import (
+    MOST_CLAIMS,
+    MOST_MEASUREMENTS,
+    Lease,
+    LockHolder,
+    RunState,
+    StepIntent,
+    StoredRun,
+)
+from pytest_orchestra.engine.settling import SettlingProfile
 from pytest_orchestra.errors import StoreError
 from pytest_orchestra.model.json import JsonObject
-from pytest_orchestra.model.run import RunStatus, StepResult, SuiteRun, SuiteRunStatus, TestRun
+from pytest_orchestra.model.run import RunAttempt, RunStatus, StepResult, StepStatus, SuiteRun, SuiteRunStatus, TestRun
 from pytest_orchestra.store.reference import MOST_RUNS, Candidate, ReferenceKind, choose_candidates
 from pytest_orchestra.store.refusal import lease_lost, no_suite_run
 
 __all__ = ["MemoryStore"]
+
+
+_BAD = (RunStatus.FAILED, RunStatus.ERROR, RunStatus.FAILED_STUCK)
 
 
 @dataclass(slots=True)
@@ -26,8 +38,11 @@ class _Record:
     fence: int = 0
     owner: str | None = None
     until: datetime | None = None
+    data: JsonObject | None = None
+    ended_by: str | None = None
+    attempts: tuple[RunAttempt, ...] = ()
 
-    def stored(self) -> StoredRun:
+    def stored(self, now: datetime) -> StoredRun:
         def by_order(step: StepResult | StepIntent) -> int:
             return step.order_index
 
@@ -37,6 +52,10 @@ class _Record:
             intents=tuple(sorted(self.intents.values(), key=by_order)),
             fence=self.fence,
             owner=self.owner,
+            is_leased=self.until is not None and self.until >= now,
+            data=self.data,
+            ended_by=self.ended_by,
+            attempts=self.attempts,
         )
 
 
@@ -53,6 +72,8 @@ class MemoryStore:
         self._clock = clock
         self._suite_runs: dict[str, SuiteRun] = {}
         self._records: dict[str, _Record] = {}
+        self._quota: int | None = None
+        self._locks: dict[str, tuple[str, int]] = {}
 
     async def open(self) -> None:
         """Do nothing."""
@@ -76,10 +97,49 @@ class MemoryStore:
         return begun
 
     async def end_suite_run(self, suite_run_id: str, status: SuiteRunStatus) -> None:
-        """Set the final state."""
-        known = self._suite_runs.get(suite_run_id)
-        if known is not None:
+        """Set the final state, unless another session holds runs of it; ``FAILED`` if another's runs have."""
+        known, now = self._suite_runs.get(suite_run_id), self._clock()
+        records = [record for record in self._records.values() if record.run.suite_run_id == suite_run_id]
+        is_held = any(record.until is not None and record.until >= now for record in records)
+        if status is SuiteRunStatus.PASSED and any(record.run.status in _BAD for record in records):
+            status = SuiteRunStatus.FAILED
+        if known is not None and not is_held:
             self._suite_runs[suite_run_id] = replace(known, status=status, finished_at=self._clock())
+
+    async def reap_runs(self, after_s: float, suite_run_id: str | None = None) -> Sequence[str]:
+        """Set runs ``FAILED_STUCK`` whose workers died, and with which nobody went on; give their keys."""
+        now, reaped = self._clock(), []
+        for record in self._records.values():
+            run = record.run
+            if run.status is not RunStatus.IN_PROGRESS or record.until is None or record.until >= now:
+                continue
+            is_deadly = record.fence >= MOST_CLAIMS and suite_run_id in (None, run.suite_run_id)
+            if not is_deadly and record.until >= now - timedelta(seconds=after_s):
+                continue
+            reason = f"every worker that took it died: {record.fence} did"
+            if record.fence < MOST_CLAIMS:
+                reason = "its worker died, and nobody went on with it"
+            record.fence += 1
+            record.owner = record.until = record.ended_by = None  # whoever asks tells of it
+            record.run = replace(run, status=RunStatus.FAILED_STUCK, reason=reason, finished_at=now)
+            reaped.append(run.key)
+        return tuple(reaped)
+
+    async def adopt_run(self, run_id: str, ended_by: str | None, owner: str) -> bool:
+        """Take over the report of a run from the worker that ended it; False if another has done so meanwhile."""
+        record = self._records.get(run_id)
+        if record is None or record.ended_by not in (ended_by, owner):
+            return False
+        record.ended_by = owner
+        return True
+
+    async def set_quota(self, max_parallel_runs: int | None) -> None:
+        """Set how many runs go on at once; None for any number."""
+        self._quota = max_parallel_runs
+
+    async def quota(self) -> int | None:
+        """Give how many runs may go on at once; None for any number."""
+        return self._quota
 
     async def add_runs(self, runs: Sequence[TestRun]) -> None:
         """Create TestRuns in state ``PENDING``; those whose key the SuiteRun has already are left as they are."""
@@ -96,12 +156,73 @@ class MemoryStore:
             created = run.created_at or self._clock()
             self._records[run.id] = _Record(replace(run, status=RunStatus.PENDING, created_at=created))
 
+    async def supersede_runs(self, runs: Sequence[TestRun]) -> None:
+        """Let TestRuns of the same keys and other ids give up their keys; they are ``CANCELLED`` if not final."""
+        ids = {(run.suite_run_id, run.key): run.id for run in runs}
+        for record in self._records.values():
+            run = record.run
+            if ids.get((run.suite_run_id, run.key), run.id) == run.id:
+                continue
+            record.fence += 1
+            record.owner = record.until = None
+            changes: dict[str, Any] = {
+                "key": f"{run.key}@{run.id[:8]}",
+                "finished_at": run.finished_at or self._clock(),
+            }
+            if not run.status.is_final:
+                changes |= {"status": RunStatus.CANCELLED, "reason": "its scenario has changed; it was started anew"}
+            record.run = replace(run, **changes)
+
+    async def find_unfinished(self, versions: Mapping[str, str]) -> SuiteRun | None:
+        """Find the newest SuiteRun that did not come to its end and has any of these scenarios, version by run key."""
+        having = {
+            record.run.suite_run_id
+            for record in self._records.values()
+            if versions.get(record.run.key) == record.run.scenario_version
+        }
+        ended = (SuiteRunStatus.PASSED, SuiteRunStatus.FAILED)
+        newest = (each for each in reversed(self._suite_runs.values()) if each.id in having)
+        return next((suite_run for suite_run in newest if suite_run.status not in ended), None)
+
+    async def list_runs(self, suite_run_id: str) -> Sequence[StoredRun]:
+        """Give the TestRuns of a SuiteRun without their steps."""
+        now = self._clock()
+        records = (record for record in self._records.values() if record.run.suite_run_id == suite_run_id)
+        return tuple(replace(record.stored(now), steps=()) for record in records)
+
+    async def read_runs(self, run_ids: Sequence[str]) -> Sequence[StoredRun]:
+        """Give TestRuns by id with their steps; those that there are not are left out."""
+        now = self._clock()
+        return tuple(self._records[run_id].stored(now) for run_id in run_ids if run_id in self._records)
+
+    async def read_states(self, run_ids: Sequence[str]) -> Sequence[RunState]:
+        """Give the states of TestRuns by id; those that there are not are left out."""
+        stored = await self.read_runs(run_ids)
+        return tuple(RunState(each.run.id, each.run.status, each.owner, each.is_leased) for each in stored)
+
+    async def reopen_runs(self, suite_run_id: str) -> None:
+        """Make the ``CANCELLED`` TestRuns of a SuiteRun ``PENDING`` again."""
+        for record in self._records.values():
+            if record.run.suite_run_id == suite_run_id and record.run.status is RunStatus.CANCELLED:
+                record.run = replace(record.run, status=RunStatus.PENDING, reason=None, finished_at=None)
+
+    async def release_leases(self, owners: Sequence[str]) -> None:
+        """End the leases of workers that are known to be dead."""
+        now = self._clock()
+        for record in self._records.values():
+            if record.owner in owners and record.until is not None and record.until >= now:
+                record.until = now - timedelta(seconds=1)
+
     async def claim(self, run_id: str, owner: str, ttl_s: float) -> Lease | None:
         """Take the lease of a run and set it ``IN_PROGRESS``; None if another worker holds it or it is final."""
         record = self._records.get(run_id)
         if record is None or record.run.status.is_final:
             return None
         now = self._clock()
+        if self._quota is not None:
+            others = (each for each in self._records.values() if each is not record)
+            if sum(each.until is not None and each.until >= now for each in others) >= self._quota:
+                return None
         if record.owner not in (None, owner) and record.until is not None and record.until >= now:
             return None
         record.fence += 1
@@ -109,6 +230,22 @@ class MemoryStore:
         record.until = now + timedelta(seconds=ttl_s)
         record.run = replace(record.run, status=RunStatus.IN_PROGRESS, started_at=record.run.started_at or now)
         return Lease(run_id, owner, record.fence, record.until)
+
+    async def take_lock(self, lease: Lease, name: str) -> LockHolder | None:
+        """Take a lock for a run; give who has it, None if it is the run's by now."""
+        self._held(lease)
+        run_id, fence = self._locks.get(name, (lease.run_id, lease.fence))
+        holder, now = self._records.get(run_id), self._clock()
+        if holder is not None and run_id != lease.run_id and holder.fence == fence and holder.until is not None:
+            if holder.until >= now:
+                return LockHolder(holder.run.key, holder.owner or "")
+            holder.fence += 1
+        self._locks[name] = (lease.run_id, lease.fence)
+        return None
+
+    async def free_locks(self, lease: Lease) -> None:
+        """Forget the locks of a run that has ended."""
+        self._locks = {name: held for name, held in self._locks.items() if held != (lease.run_id, lease.fence)}
 
     async def heartbeat(self, leases: Sequence[Lease], ttl_s: float) -> Sequence[Lease]:
         """Prolong leases; give those that are still held."""
@@ -121,9 +258,11 @@ class MemoryStore:
                 held.append(replace(lease, until=until))
         return tuple(held)
 
-    async def begin_step(self, lease: Lease, intent: StepIntent) -> None:
-        """Record that the first step of a run begins."""
-        self._held(lease).intents[intent.alias] = intent
+    async def begin_step(self, lease: Lease, intent: StepIntent, data: JsonObject | None = None) -> None:
+        """Record that a step begins; with the first one, what data the run begins with."""
+        record = self._held(lease)
+        record.intents[intent.alias] = intent
+        record.data = data if record.data is None else record.data
 
     async def record_step(
         self,
@@ -152,9 +291,20 @@ class MemoryStore:
         """Record the run's final state and its steps that were not reached, and give the lease back."""
         record = self._held(lease, or_in=status)
         record.steps.update((step.alias, step) for step in skipped)
-        record.intents.clear()
+        if status is not RunStatus.CANCELLED:  # which may be resumed
+            record.intents.clear()
+        record.ended_by = record.owner or record.ended_by
         record.owner = record.until = None
         record.run = replace(record.run, status=status, reason=reason, finished_at=self._clock())
+
+    async def restart_run(self, lease: Lease, failed: RunAttempt, correlation_id: str) -> None:
+        """Record that an attempt of the run failed and that the next one begins, without steps."""
+        record = self._held(lease)
+        if record.run.attempt == failed.number:
+            record.attempts += (failed,)
+            record.steps.clear()
+            record.intents.clear()
+            record.run = replace(record.run, attempt=failed.number + 1, correlation_id=correlation_id)
 
     async def skip_run(self, run_id: str, status: RunStatus, reason: str) -> None:
         """Record that a run ends without having begun."""
@@ -175,6 +325,26 @@ class MemoryStore:
         newest = list(self._suite_runs.values())[::-1][:limit]
         return tuple((suite_run, dict(counts.get(suite_run.id, {}))) for suite_run in newest)
 
+    async def settling(
+        self, environment: str | None = None, process_id: str | None = None, *, without: str | None = None
+    ) -> Sequence[SettlingProfile]:
+        """Give how long effects took to settle, of that environment and process if given, without that SuiteRun."""
+        found: dict[tuple[str, str, str], list[StepResult]] = {}
+        for record in self._records.values():
+            run = record.run
+            if environment not in (None, run.environment) or process_id not in (None, run.process_id):
+                continue
+            for step in record.steps.values():
+                is_good = step.status in (StepStatus.PASSED, StepStatus.FLAKY) and step.settling_time_ms is not None
+                if is_good and run.suite_run_id != without and step.reused_from is None:
+                    found.setdefault((run.process_id, run.environment, step.alias), []).append(step)
+        profiles = []
+        for (process, stage, alias), steps in sorted(found.items()):
+            latest = steps[-MOST_MEASUREMENTS:]
+            measured = [step.settling_time_ms for step in latest if step.settling_time_ms is not None]
+            profiles.append(SettlingProfile.of(process, alias, stage, measured, latest[-1].timeout_ms))
+        return tuple(profiles)
+
     async def load(self, reference: str) -> Sequence[StoredRun]:
         """Give the TestRuns of a SuiteRun in their order, or the TestRuns of that id or key, newest first.
 
@@ -183,9 +353,11 @@ class MemoryStore:
         chosen = choose_candidates(self._candidates(reference)) if reference else ()
         if chosen and chosen[0].kind is ReferenceKind.SUITE_RUN:
             return tuple(
-                record.stored() for record in self._records.values() if record.run.suite_run_id == chosen[0].id
+                record.stored(self._clock())
+                for record in self._records.values()
+                if record.run.suite_run_id == chosen[0].id
             )
-        return tuple(self._records[candidate.id].stored() for candidate in chosen)
+        return tuple(self._records[candidate.id].stored(self._clock()) for candidate in chosen)
 
     def _candidates(self, reference: str) -> Sequence[Candidate]:
         named = [

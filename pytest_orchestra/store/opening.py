@@ -9,7 +9,9 @@ from typing import Final, Protocol, runtime_checkable
 from pytest_orchestra.engine.ports import RunStore
 from pytest_orchestra.errors import SettingsError, StoreUnavailableError
 
-__all__ = ["migrate_store", "open_store"]
+__all__ = ["PATIENCE_S", "migrate_store", "open_store"]
+
+PATIENCE_S: Final = 30.0
 
 _SERVER: Final = "postgres"
 """The folder of the embedded server, in the cache folder."""
@@ -22,10 +24,11 @@ class _Migrated(Protocol):
     async def migrate(self) -> tuple[int, ...]: ...
 
 
-def open_store(url: str, *, tenant: str, cache_folder: Path) -> RunStore:
+def open_store(url: str, *, tenant: str, cache_folder: Path, patience_s: float = PATIENCE_S) -> RunStore:
     """Make the store that ``url`` names; nothing is started or connected before its ``open()``.
 
-    ``url`` is ``embedded``, ``memory`` or a ``postgresql://`` URL; ``cache_folder`` is where the embedded one lives.
+    ``url`` is ``embedded``, ``memory`` or a ``postgresql://`` URL; ``cache_folder`` is where the embedded one lives;
+    ``patience_s`` is how long a store that was lost is waited for.
     Raises ``SettingsError`` for anything else, and ``StoreUnavailableError`` where there can be no embedded one.
     """
     if url == "memory":
@@ -40,11 +43,11 @@ def open_store(url: str, *, tenant: str, cache_folder: Path) -> RunStore:
             )
         from pytest_orchestra.store.embedded_store import EmbeddedStore  # noqa: PLC0415 - as above
 
-        return EmbeddedStore(cache_folder / _SERVER, tenant)
+        return EmbeddedStore(cache_folder / _SERVER, tenant, patience_s=patience_s)
     if url.startswith(_SCHEMES):
         from pytest_orchestra.store.postgres import PostgresStore  # noqa: PLC0415 - as above
 
-        return PostgresStore(url, tenant)
+        return PostgresStore(url, tenant, patience_s=patience_s)
     scheme, separator, _rest = url.partition("://")
     shown = f"{scheme}://..." if separator else url  # what follows may hold a password
     raise SettingsError(

@@ -8,11 +8,21 @@ from itertools import groupby
 from typing import ClassVar, Final
 
 import psycopg
+from psycopg.rows import DictRow
 
-from pytest_orchestra.engine.ports import Lease, StepIntent, StoredRun
+from pytest_orchestra.engine.ports import (
+    MOST_CLAIMS,
+    MOST_MEASUREMENTS,
+    Lease,
+    LockHolder,
+    RunState,
+    StepIntent,
+    StoredRun,
+)
+from pytest_orchestra.engine.settling import SettlingProfile
 from pytest_orchestra.errors import StoreError
 from pytest_orchestra.model.json import JsonObject
-from pytest_orchestra.model.run import RunStatus, StepResult, SuiteRun, SuiteRunStatus, TestRun
+from pytest_orchestra.model.run import RunAttempt, RunStatus, StepResult, SuiteRun, SuiteRunStatus, TestRun
 from pytest_orchestra.model.secret import Secret
 from pytest_orchestra.store.connection import StoreLink, describe_address
 from pytest_orchestra.store.group_commit import GroupWriter
@@ -28,6 +38,7 @@ from pytest_orchestra.store.rows import (
     run_items,
     stored_run_of,
     suite_run_of,
+    version_items,
     write_items,
 )
 
@@ -92,6 +103,24 @@ class PostgresStore:
         """Set the final state."""
         await self._link.run("end_suite_run", {"suite_run_id": suite_run_id, "status": status})
 
+    async def reap_runs(self, after_s: float, suite_run_id: str | None = None) -> Sequence[str]:
+        """Set runs ``FAILED_STUCK`` whose workers died, and with which nobody went on; give their keys."""
+        parameters = {"after_s": after_s, "most_claims": MOST_CLAIMS, "suite_run_id": suite_run_id}
+        return tuple(row["key"] for row in await self._link.run("reap_runs", parameters))
+
+    async def adopt_run(self, run_id: str, ended_by: str | None, owner: str) -> bool:
+        """Take over the report of a run from the worker that ended it; False if another has done so meanwhile."""
+        return bool(await self._link.run("adopt_run", {"run_id": run_id, "ended_by": ended_by, "owner": owner}))
+
+    async def set_quota(self, max_parallel_runs: int | None) -> None:
+        """Set how many runs of the tenant go on at once, in all sessions; None for any number."""
+        await self._link.run("set_quota", {"most": max_parallel_runs})
+
+    async def quota(self) -> int | None:
+        """Give how many runs of the tenant may go on at once; None for any number."""
+        most: int | None = (await self._link.run("read_quota"))[0]["most"]
+        return most
+
     async def add_runs(self, runs: Sequence[TestRun]) -> None:
         """Create TestRuns in state ``PENDING``; those whose key the SuiteRun has already are left as they are."""
         items = {"items": run_items(runs)}
@@ -102,9 +131,62 @@ class PostgresStore:
                 raise no_suite_run({run.suite_run_id for run in runs}) from error
             raise
 
+    async def supersede_runs(self, runs: Sequence[TestRun]) -> None:
+        """Let TestRuns of the same keys and other ids give up their keys; they are ``CANCELLED`` if not final."""
+        await self._link.run("supersede_runs", {"items": run_items(runs)})
+
+    async def find_unfinished(self, versions: Mapping[str, str]) -> SuiteRun | None:
+        """Find the newest SuiteRun that did not come to its end and has any of these scenarios, version by run key."""
+        rows = await self._link.run("find_unfinished", {"items": version_items(versions)})
+        return suite_run_of(rows[0]) if rows else None
+
+    async def list_runs(self, suite_run_id: str) -> Sequence[StoredRun]:
+        """Give the TestRuns of a SuiteRun without their steps."""
+        rows = await self._link.run("list_runs", {"suite_run_id": suite_run_id})
+        return tuple(stored_run_of(row, ()) for row in rows)
+
+    async def read_runs(self, run_ids: Sequence[str]) -> Sequence[StoredRun]:
+        """Give TestRuns by id with their steps; those that there are not are left out."""
+        ids = {"run_ids": list(run_ids)}
+        runs, steps, attempts = await self._link.run_all(
+            [("read_runs", ids), ("read_steps", ids), ("read_attempts", ids)]
+        )
+        return _with_steps(runs, steps, attempts)
+
+    async def read_states(self, run_ids: Sequence[str]) -> Sequence[RunState]:
+        """Give the states of TestRuns by id; those that there are not are left out."""
+        rows = await self._link.run("read_states", {"run_ids": list(run_ids)})
+        return tuple(
+            RunState(row["test_run_id"], RunStatus(row["status"]), row["locked_by"], row["is_leased"]) for row in rows
+        )
+
+    async def reopen_runs(self, suite_run_id: str) -> None:
+        """Make the ``CANCELLED`` TestRuns of a SuiteRun ``PENDING`` again."""
+        await self._link.run("reopen_runs", {"suite_run_id": suite_run_id})
+
+    async def release_leases(self, owners: Sequence[str]) -> None:
+        """End the leases of workers that are known to be dead."""
+        await self._link.run("release_leases", {"owners": list(owners)})
+
     async def claim(self, run_id: str, owner: str, ttl_s: float) -> Lease | None:
         """Take the lease of a run and set it ``IN_PROGRESS``; None if another worker holds it or it is final."""
         return await self._claims.submit(Claim(run_id, owner, ttl_s))
+
+    async def take_lock(self, lease: Lease, name: str) -> LockHolder | None:
+        """Take a lock for a run; give who has it, None if it is the run's by now."""
+        of_lock = {"name": name}
+        of_run = {**of_lock, "run_id": lease.run_id, "fence": lease.fence}
+        # each statement sees what was committed before it got the row, which one statement alone would not
+        *_, rows = await self._link.run_all(
+            [("open_lock", of_lock), ("hold_lock_owner", of_lock), ("fence_lock_owner", of_run), ("take_lock", of_run)]
+        )
+        if not rows:
+            raise lease_lost(lease)
+        return None if rows[0]["is_taken"] else LockHolder(rows[0]["key"], rows[0]["locked_by"])
+
+    async def free_locks(self, lease: Lease) -> None:
+        """Forget the locks of a run that has ended."""
+        await self._link.run("free_locks", {"run_id": lease.run_id, "fence": lease.fence})
 
     async def heartbeat(self, leases: Sequence[Lease], ttl_s: float) -> Sequence[Lease]:
         """Prolong leases; give those that are still held."""
@@ -114,9 +196,9 @@ class PostgresStore:
         until = {row["position"]: row["lock_until"] for row in rows}
         return tuple(replace(leases[position], until=until[position]) for position in sorted(until))
 
-    async def begin_step(self, lease: Lease, intent: StepIntent) -> None:
-        """Record that the first step of a run begins."""
-        await self._write(StepWrite(lease, begun=intent))
+    async def begin_step(self, lease: Lease, intent: StepIntent, data: JsonObject | None = None) -> None:
+        """Record that a step begins; with the first one, what data the run begins with."""
+        await self._write(StepWrite(lease, begun=intent, data=data))
 
     async def record_step(
         self,
@@ -138,6 +220,18 @@ class PostgresStore:
         """Record the run's final state and its steps that were not reached, and give the lease back."""
         await self._write(StepWrite(lease, tuple(skipped), status=status, reason=reason))
 
+    async def restart_run(self, lease: Lease, failed: RunAttempt, correlation_id: str) -> None:
+        """Record, in one transaction, that an attempt of the run failed and that the next one begins, without steps."""
+        parameters = {
+            "run_id": lease.run_id,
+            "fence": lease.fence,
+            "attempt": failed.number,
+            "correlation_id": correlation_id,
+            "payload": dump_jsonb(failed),
+        }
+        if not await self._link.run("restart_run", parameters):
+            raise lease_lost(lease)
+
     async def skip_run(self, run_id: str, status: RunStatus, reason: str) -> None:
         """Record that a run ends without having begun."""
         await self._link.run("skip_run", {"run_id": run_id, "status": status, "reason": escape_text(reason)})
@@ -153,6 +247,16 @@ class PostgresStore:
         rows = await self._link.run("list_suite_runs", {"limit": limit})
         return tuple((suite_run_of(row), row["runs"]) for row in rows)
 
+    async def settling(
+        self, environment: str | None = None, process_id: str | None = None, *, without: str | None = None
+    ) -> Sequence[SettlingProfile]:
+        """Give how long effects took to settle, of that environment and process if given, without that SuiteRun."""
+        rows = await self._link.run(
+            "measure_settling",
+            {"environment": environment, "process_id": process_id, "without": without, "most": MOST_MEASUREMENTS},
+        )
+        return tuple(SettlingProfile(**row) for row in rows)
+
     async def load(self, reference: str) -> Sequence[StoredRun]:
         """Give the TestRuns of a SuiteRun in their order, or the TestRuns of that id or key, newest first.
 
@@ -163,23 +267,18 @@ class PostgresStore:
         found = await self._link.run("find_reference", {"reference": reference, "limit": MOST_RUNS})
         chosen = choose_candidates(Candidate(ReferenceKind(row["kind"]), row["id"], row["exact"]) for row in found)
         if chosen and chosen[0].kind is ReferenceKind.SUITE_RUN:
-            return await self._read_runs(chosen[0].id, ())
+            rows = await self._link.run("list_runs", {"suite_run_id": chosen[0].id})
+            ids = [row["test_run_id"] for row in rows]
+            steps, attempts = await self._link.run_all(
+                [("read_steps", {"run_ids": ids}), ("read_attempts", {"run_ids": ids})]
+            )
+            return _with_steps(rows, steps, attempts)
         ids = [candidate.id for candidate in chosen]
-        runs = {stored.run.id: stored for stored in await self._read_runs(None, ids)}
+        runs = {stored.run.id: stored for stored in await self.read_runs(ids)}
         return tuple(runs[run_id] for run_id in ids if run_id in runs)
 
     async def _address(self) -> Secret:
         return self._conninfo
-
-    async def _read_runs(self, suite_run_id: str | None, run_ids: Sequence[str]) -> tuple[StoredRun, ...]:
-        rows = await self._link.run("read_runs", {"suite_run_id": suite_run_id, "run_ids": list(run_ids)})
-        ids = [row["test_run_id"] for row in rows]
-        steps = await self._link.run("read_steps", {"run_ids": ids})
-        payloads = {
-            run_id: [step["payload"] for step in group]
-            for run_id, group in groupby(steps, key=lambda step: step["test_run_id"])
-        }
-        return tuple(stored_run_of(row, payloads.get(row["test_run_id"], ())) for row in rows)
 
     async def _write(self, write: StepWrite) -> None:
         if not await self._writes.submit(write):
@@ -198,3 +297,19 @@ class PostgresStore:
             else None
             for position, claim in enumerate(claims)
         ]
+
+
+def _with_steps(
+    runs: Sequence[DictRow], steps: Sequence[DictRow], attempts: Sequence[DictRow]
+) -> tuple[StoredRun, ...]:
+    of_steps, of_attempts = _payloads(steps), _payloads(attempts)
+    return tuple(
+        stored_run_of(row, of_steps.get(row["test_run_id"], ()), of_attempts.get(row["test_run_id"], ()))
+        for row in runs
+    )
+
+
+def _payloads(rows: Sequence[DictRow]) -> dict[str, list[JsonObject]]:
+    return {
+        run_id: [row["payload"] for row in group] for run_id, group in groupby(rows, key=lambda row: row["test_run_id"])
+    }

@@ -8,7 +8,7 @@ from typing import Any
 
 from pytest_orchestra.engine.ports import Lease, StepIntent, StoredRun
 from pytest_orchestra.model.json import JsonObject, from_json, to_json
-from pytest_orchestra.model.run import RunStatus, StepResult, SuiteRun, SuiteRunStatus, TestRun
+from pytest_orchestra.model.run import RunAttempt, RunStatus, StepResult, SuiteRun, SuiteRunStatus, TestRun
 from pytest_orchestra.store.jsonb import dump_jsonb, unescape_text
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "run_items",
     "stored_run_of",
     "suite_run_of",
+    "version_items",
     "write_items",
 ]
 
@@ -43,6 +44,7 @@ class StepWrite:
     exported: JsonObject = field(default_factory=dict)
     status: RunStatus | None = None
     reason: str | None = None
+    data: JsonObject | None = None
 
 
 def claim_items(claims: Sequence[Claim]) -> str:
@@ -60,6 +62,11 @@ def run_items(runs: Sequence[TestRun]) -> str:
     return _items(_fields_of(run) for run in runs)
 
 
+def version_items(versions: Mapping[str, str]) -> str:
+    """Give the items of ``find_unfinished``."""
+    return _items({"key": key, "version": version} for key, version in versions.items())
+
+
 def write_items(writes: Sequence[StepWrite]) -> str:
     """Give the items of ``write_steps``."""
     return _items(
@@ -72,6 +79,7 @@ def write_items(writes: Sequence[StepWrite]) -> str:
             "exported": write.exported,
             "status": write.status,
             "reason": write.reason,
+            "data": write.data,
         }
         for write in writes
     )
@@ -92,8 +100,10 @@ def suite_run_of(row: Mapping[str, Any]) -> SuiteRun:
     )
 
 
-def stored_run_of(row: Mapping[str, Any], payloads: Sequence[JsonObject]) -> StoredRun:
-    """Give the TestRun of a row, with the results of its steps."""
+def stored_run_of(
+    row: Mapping[str, Any], payloads: Sequence[JsonObject], attempts: Sequence[JsonObject] = ()
+) -> StoredRun:
+    """Give the TestRun of a row, with the results of its steps and its earlier attempts."""
     intents = [from_json(StepIntent, raw) for raw in row["execution_context"].get("intents", {}).values()]
     run = TestRun(
         id=row["test_run_id"],
@@ -112,6 +122,7 @@ def stored_run_of(row: Mapping[str, Any], payloads: Sequence[JsonObject]) -> Sto
         created_at=row["created_at"],
         started_at=row["started_at"],
         finished_at=row["finished_at"],
+        attempt=row["attempt"],
     )
     return StoredRun(
         run=run,
@@ -119,6 +130,10 @@ def stored_run_of(row: Mapping[str, Any], payloads: Sequence[JsonObject]) -> Sto
         intents=tuple(sorted(intents, key=lambda intent: intent.order_index)),
         fence=row["fence"],
         owner=row["locked_by"],
+        is_leased=row["is_leased"],
+        data=row["data"],
+        ended_by=row["ended_by"],
+        attempts=tuple(from_json(RunAttempt, attempt) for attempt in attempts),
     )
 
 
@@ -128,7 +143,10 @@ def _step_row(result: StepResult) -> Mapping[str, object]:
         "order_index": result.order_index,
         "status": result.status,
         "duration_ms": result.duration_ms,
-        "settling_time_ms": result.settling_time_ms,
+        # taken over from an earlier run, it was measured there
+        "settling_time_ms": None if result.reused_from else result.settling_time_ms,
+        "attempts": len(result.attempts) + 1,
+        "timeout_ms": result.timeout_ms,
         "payload": result,
     }
 

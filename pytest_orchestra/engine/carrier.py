@@ -1,0 +1,339 @@
+"""Carrying out one run that this worker has claimed, from its claim to its recorded end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from typing import Final
+from uuid import NAMESPACE_URL, uuid5
+
+from pytest_orchestra.data.environments import ResolvedEnvironment
+from pytest_orchestra.engine.clock import Clock
+from pytest_orchestra.engine.context import ExecutionContext, current_run
+from pytest_orchestra.engine.events import Event, LockAwaited, RunRetried, RunStarted
+from pytest_orchestra.engine.execution import Execution, Verdict
+from pytest_orchestra.engine.exports import ExportLedger
+from pytest_orchestra.engine.leases import LeaseKeeper
+from pytest_orchestra.engine.limits import Deadline, ServiceGates
+from pytest_orchestra.engine.outcomes import OutcomeWriter, unreached
+from pytest_orchestra.engine.ports import Lease, ProtocolPlugin
+from pytest_orchestra.engine.request import RunOutcome, RunRequest, SuiteSetting
+from pytest_orchestra.engine.resumption import Resumption, take_up
+from pytest_orchestra.engine.settling import SettleBudget
+from pytest_orchestra.engine.steps import StepPerformer
+from pytest_orchestra.engine.store_guard import StoreGuard
+from pytest_orchestra.errors import LeaseLostError, StoreError
+from pytest_orchestra.model.definition import ChannelType
+from pytest_orchestra.model.json import JsonValue
+from pytest_orchestra.model.run import RunAttempt, RunStatus, StepResult, Violation, ViolationType
+
+__all__ = ["RunCarrier"]
+
+_LOOK_S: Final = 0.1
+
+
+class RunCarrier:
+    """Carries out runs for one worker. ``suite_context`` is what they share, ``exports`` who writes it.
+
+    ``deadline`` is when all of them must have ended.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: StoreGuard,
+        protocols: Mapping[ChannelType, ProtocolPlugin],
+        leases: LeaseKeeper,
+        outcomes: OutcomeWriter,
+        clock: Clock,
+        emit: Callable[[Event], None],
+        release_dead: Callable[[set[str]], Awaitable[None]],
+        budget: SettleBudget | None = None,
+    ) -> None:
+        self._release_dead = release_dead
+        self.suite_context: dict[str, JsonValue] = {}
+        self.exports = ExportLedger()
+        self._store = store
+        self._protocols = protocols
+        self._leases = leases
+        self._outcomes = outcomes
+        self._clock = clock
+        self._emit = emit
+        self._budget = budget
+        self._gates = ServiceGates()
+        self.deadline: Deadline | None = None
+        self._performers: dict[tuple[int, int], tuple[SuiteSetting, ResolvedEnvironment, StepPerformer]] = {}
+
+    async def carry_out(self, request: RunRequest) -> RunOutcome | None:
+        """Claim a run and carry it out, from where an earlier worker left it; None if another worker has it, or got it.
+
+        Errors of the store end the run; nothing of ours is raised.
+        """
+        current_run.set(request.run.id)
+        if self.deadline is not None and self.deadline.is_over:
+            return self._outcomes.ended_by(request, self.deadline.error())
+        try:
+            lease = await self._leases.claim(request.run.id)
+            if lease is None:
+                return None
+            request, earlier, failed = await self._take_up(request, lease)
+            if request.locks and not await self._take_locks(request, lease):
+                return None
+        except StoreError as error:
+            return self._outcomes.ended_by(request, error)
+        started = request.run.started_at or self._clock.now()
+        request = replace(request, run=replace(request.run, started_at=started, status=RunStatus.IN_PROGRESS))
+        self._emit(RunStarted(at=self._clock.now(), run=request.run, kept_steps=len(earlier.results)))
+        try:
+            return await self._attempt(request, lease, earlier, failed)
+        finally:
+            self._leases.drop(lease)
+            if request.locks:
+                with contextlib.suppress(StoreError):
+                    await self._store.free_locks(lease)
+
+    async def _take_locks(self, request: RunRequest, lease: Lease) -> bool:
+        """Take a run's locks from the runs of other sessions, in an order that is the same everywhere.
+
+        Gives whether the run is still this worker's. Raises ``StoreError``.
+        """
+        try:
+            for name in sorted(request.locks):
+                while (holder := await self._store.take_lock(lease, name)) is not None:
+                    if self._outcomes.waits_for_lock(request.run.key):
+                        self._emit(LockAwaited(at=self._clock.now(), run=request.run, lock=name, holder=holder.run_key))
+                    await self._release_dead({holder.owner})
+                    await asyncio.sleep(_LOOK_S)
+        except (asyncio.CancelledError, StoreError) as stop:
+            self._leases.drop(lease)
+            if isinstance(stop, LeaseLostError) or (isinstance(stop, asyncio.CancelledError) and self._is_lost(lease)):
+                return False
+            with contextlib.suppress(StoreError):
+                reason = "the session ended before it did"
+                await asyncio.shield(self._store.finish_run(lease, RunStatus.CANCELLED, reason))
+            raise
+        self._outcomes.has_locks(request.run.key)
+        return True
+
+    async def _attempt(
+        self, request: RunRequest, lease: Lease, earlier: Resumption, failed: tuple[RunAttempt, ...]
+    ) -> RunOutcome | None:
+        """Carry a run out as often as it may be retried, all attempts under one lease and within one time limit."""
+        began = asyncio.get_running_loop().time()
+        until = None if request.timeout_s is None else began + request.timeout_s
+        if self.deadline is not None:
+            until = self.deadline.at if until is None else min(until, self.deadline.at)
+        while True:
+            try:
+                earlier = await self._with_reused(request, lease, earlier)
+            except LeaseLostError:
+                return None
+            except StoreError as error:
+                return self._outcomes.ended_by(request, error)
+            execution = self._execution(request, lease, earlier)
+            outcome = await self._carry_on(request, lease, execution, failed, until)
+            if not isinstance(outcome, RunAttempt):
+                return outcome
+            run = replace(
+                request.run, attempt=outcome.number + 1, correlation_id=_next_correlation_id(request, outcome)
+            )
+            try:
+                await self._store.restart_run(lease, outcome, run.correlation_id)
+            except LeaseLostError:
+                return None
+            except StoreError as error:
+                return self._outcomes.ended_by(request, error, outcome.steps)
+            request, earlier, failed = replace(request, run=run), Resumption(), (*failed, outcome)
+            self._emit(RunRetried(at=self._clock.now(), run=run, failed=outcome))
+
+    async def _carry_on(
+        self,
+        request: RunRequest,
+        lease: Lease,
+        execution: Execution,
+        failed: tuple[RunAttempt, ...],
+        until: float | None,
+    ) -> RunOutcome | RunAttempt | None:
+        """Carry out one attempt; give it as such if another is to follow."""
+        try:
+            verdict = await self._execute(request, lease, execution, until)
+        except asyncio.CancelledError:
+            if self._is_lost(lease):
+                return None
+            await self._record_cancellation(lease, execution)
+            raise
+        except LeaseLostError:
+            return None
+        except (KeyboardInterrupt, GeneratorExit):
+            raise
+        except BaseException as error:  # noqa: BLE001  whatever a plugin raises becomes an error of this one item
+            return await self._record_error(request, lease, execution, error)
+        if isinstance(verdict, RunAttempt):
+            return verdict
+        finished = self._outcomes.finished(
+            request, verdict.status, verdict.steps, fault=verdict.fault, reason=verdict.reason, attempts=failed
+        )
+        return RunOutcome(finished, aborts_suite=verdict.aborts_suite)
+
+    async def _take_up(
+        self, request: RunRequest, lease: Lease
+    ) -> tuple[RunRequest, Resumption, tuple[RunAttempt, ...]]:
+        """Give the request and what is done of it already, if this is not the first claim of the run."""
+        if lease.fence == 1:
+            return request, Resumption(), ()
+        [stored] = await self._store.read_runs([lease.run_id])
+        return take_up(request, stored), Resumption.of(stored), stored.attempts
+
+    async def _with_reused(self, request: RunRequest, lease: Lease, earlier: Resumption) -> Resumption:
+        """Give what is done already, with the results of earlier runs, which are recorded as this run's own."""
+        missing = [result for result in request.reused if result.alias not in earlier.results]
+        if not missing:
+            return earlier
+        for result in missing:
+            await self._store.record_step(lease, result, None, result.exported)
+            self.suite_context.update(result.exported)
+        return replace(earlier, results={**{result.alias: result for result in missing}, **earlier.results})
+
+    def _is_lost(self, lease: Lease) -> bool:
+        """Tell whether the task was cancelled only because another worker has taken the run over."""
+        task = asyncio.current_task()
+        if task is None or not self._leases.was_lost(lease) or task.cancelling() > 1:
+            return False
+        task.uncancel()
+        return True
+
+    async def _execute(
+        self, request: RunRequest, lease: Lease, execution: Execution, until: float | None
+    ) -> Verdict | RunAttempt:
+        try:
+            async with asyncio.timeout_at(until) as limit:
+                await execution.run()
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            return await self._record_timeout(request, lease, execution)
+        await execution.clean_up()
+        verdict = execution.verdict()
+        if _is_retried(request, verdict):
+            return self._failed_attempt(request, verdict.steps)
+        if verdict.status is RunStatus.PASSED and (request.is_rerun or request.run.attempt > 1):
+            reason = "it failed before, and was run again" if request.is_rerun else None
+            verdict = replace(verdict, status=RunStatus.FLAKY, reason=reason)
+        await self._store.finish_run(lease, verdict.status, verdict.reason, unreached(verdict.steps))
+        return verdict
+
+    def _failed_attempt(self, request: RunRequest, steps: tuple[StepResult, ...]) -> RunAttempt:
+        began = min((step.started_at for step in steps if step.started_at is not None), default=None)
+        return RunAttempt(
+            number=request.run.attempt,
+            correlation_id=request.run.correlation_id,
+            started_at=began or request.run.started_at,
+            finished_at=self._clock.now(),
+            steps=steps,
+        )
+
+    def _execution(self, request: RunRequest, lease: Lease, earlier: Resumption) -> Execution:
+        context = ExecutionContext(
+            run_id=request.run.id,
+            run_key=request.run.key,
+            correlation_id=request.run.correlation_id,
+            data=request.data,
+            suite=self.suite_context,
+            environment={
+                "name": request.environment.environment.name,
+                **request.environment.environment.variables,
+            },
+            fixtures=request.fixtures,
+            attempt=request.run.attempt,
+            explain=lambda error, templates: self.exports.explain(
+                error, templates, self.suite_context, request.run.key
+            ),
+        )
+        return Execution(
+            scenario=request.scenario,
+            bindings=request.setting.bindings,
+            context=context,
+            performer=self._performer(request.setting, request.environment),
+            store=self._store,
+            lease=lease,
+            suite_context=self.suite_context,
+            clock=self._clock,
+            emit=self._emit,
+            earlier=earlier,
+            reach=request.reach,
+            limits=self._budget.limits(request.run.process_id, request.run.environment) if self._budget else {},
+        )
+
+    def _performer(self, setting: SuiteSetting, environment: ResolvedEnvironment) -> StepPerformer:
+        """Give the performer of a setting and an environment, so that templates are compiled once for all runs."""
+        key = (id(setting), id(environment))
+        known = self._performers.get(key)
+        if known is None:  # both are kept beside the performer, so that their ids stay their own
+            performer = StepPerformer(
+                protocols=self._protocols,
+                specs=setting.specs,
+                bindings=setting.bindings,
+                environment=environment,
+                clock=self._clock,
+                emit=self._emit,
+                gates=self._gates,
+            )
+            known = self._performers[key] = (setting, environment, performer)
+        return known[2]
+
+    async def _record_cancellation(self, lease: Lease, execution: Execution) -> None:
+        with contextlib.suppress(StoreError):
+            # in a task of its own: this one is being cancelled, which libraries would take for their own affair
+            await asyncio.create_task(execution.clean_up())
+            results = unreached(execution.partial_results())
+            await asyncio.shield(
+                self._store.finish_run(lease, RunStatus.CANCELLED, "the session ended before it did", results)
+            )
+
+    async def _record_timeout(self, request: RunRequest, lease: Lease, execution: Execution) -> Verdict:
+        """End a run whose own time limit is over: the step it was at fails with a violation."""
+        if self.deadline is not None and self.deadline.is_over:
+            violation = self.deadline.violation()
+        else:
+            violation = _scenario_timeout(request.timeout_s or 0)
+        failed = execution.fail_current(violation)
+        if failed is not None:
+            await self._store.record_step(lease, failed, None, {})
+        await execution.clean_up()
+        results = execution.partial_results()
+        await self._store.finish_run(lease, RunStatus.FAILED, None, unreached(results))
+        return Verdict(RunStatus.FAILED, results)
+
+    async def _record_error(
+        self, request: RunRequest, lease: Lease, execution: Execution, error: BaseException
+    ) -> RunOutcome:
+        with contextlib.suppress(StoreError):
+            await execution.clean_up()
+        results = execution.partial_results()
+        with contextlib.suppress(StoreError):
+            await self._store.finish_run(lease, RunStatus.ERROR, str(error), unreached(results))
+        return self._outcomes.ended_by(request, error, results)
+
+
+def _is_retried(request: RunRequest, verdict: Verdict) -> bool:
+    """Tell whether a run that ended so is carried out again: after violations only, unless they end the whole suite."""
+    if verdict.status is not RunStatus.FAILED or verdict.aborts_suite is not None:
+        return False
+    return request.run.attempt <= request.retries
+
+
+def _next_correlation_id(request: RunRequest, failed: RunAttempt) -> str:
+    """Give an id that no effect of an earlier attempt answers to; the same in whichever session."""
+    return str(uuid5(NAMESPACE_URL, f"orchestra:{request.run.id}/attempt/{failed.number + 1}"))
+
+
+def _scenario_timeout(limit_s: float) -> Violation:
+    limit_ms = round(limit_s * 1000)
+    return Violation(
+        ViolationType.TIMEOUT,
+        "scenario-timeout",
+        f"the scenario did not end within {limit_ms} ms",
+        {"timeoutMs": limit_ms},
+    )
