@@ -78,7 +78,7 @@ def test_plan_of_a_broken_file_is_wrong_input_with_its_problems(orchestra: Any, 
     as_json = orchestra("plan", "bad.bpmn", "--format", "json")
     assert as_json.returncode == 2
     [problem] = json.loads(as_json.stdout)["problems"]
-    assert problem.keys() == {"severity", "place", "message", "hint"}
+    assert problem.keys() == {"severity", "code", "place", "message", "hint"}
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_plan_of_a_broken_file_is_wrong_input_with_its_problems(orchestra: Any, 
         (["plan", "nowhere.bpmn"], "error: no file 'nowhere.bpmn'\nhint: give the path of a process model\n"),
         (
             ["plan", "order.bpmn", "--coverage", "edges"],
-            "error: --coverage: 'edges' is not known\nhint: choose of node, edge, decision\n",
+            "error: --coverage: 'edges' is not known\nhint: choose of node, edge, decision, pairwise, loop, race\n",
         ),
         (
             ["verify", "nowhere"],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -121,3 +122,31 @@ def test_doctor_says_what_is_there_and_what_is_wrong(orchestra: Any, project: Pa
     assert ill.returncode == 3
     assert [finding["subject"] for finding in json.loads(ill.stdout) if not finding["ok"]] == ["store"]
     assert "geheim" not in ill.stdout
+
+
+def test_reap_gives_up_what_a_killed_session_left(orchestra: Any, ran: Path) -> None:
+    """A run whose worker died, and with which nobody went on, is declared stuck, once; what ended stays as it is."""
+    (ran / "order.orchestra.yaml").write_text(SIDECAR.replace("timeoutMs: 300", "timeoutMs: 60000"))
+    command = [sys.executable, "-m", "pytest", "--orchestra", "-p", "no:cacheprovider", "--orchestra-suite-run=killed"]
+    process = subprocess.Popen([*command, "--orchestra-lease=1"], cwd=ran, stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while "IN_PROGRESS" not in orchestra("show", "killed").stdout:
+        assert time.monotonic() < deadline
+    process.kill()
+    process.wait()
+    time.sleep(1.2)  # its lease ends by the clock of the store
+    assert orchestra("reap").stdout == "no run is stuck\n"
+    reaped = orchestra("reap", "--after=0", "--format", "json")
+    [key] = json.loads(reaped.stdout)["reaped"]
+    assert (reaped.returncode, key.endswith("[wrong]")) == (1, True)
+    assert "FAILED_STUCK" in orchestra("show", "killed").stdout
+    assert orchestra("reap", "--after=0").returncode == 0
+
+
+def test_quota_is_set_shown_and_taken_away(orchestra: Any, ran: Path) -> None:
+    """A tenant's limit is a row of the store, for all sessions."""
+    assert orchestra("quota").stdout == "no limit\n"
+    assert json.loads(orchestra("quota", "--max-parallel-runs=2", "--format", "json").stdout) == {"maxParallelRuns": 2}
+    assert orchestra("quota").stdout == "2 runs at once\n"
+    assert orchestra("quota", "--max-parallel-runs=0").stdout == "no limit\n"
+    assert orchestra("quota", "--max-parallel-runs=-1").returncode == 2

@@ -68,7 +68,7 @@ def test_reference_has_every_command_with_its_options(built_docs: Path) -> None:
     """Each command is documented with all of its arguments."""
     text = _text(built_docs, "commands")
     (choices,) = (action.choices for action in build_parser()._actions if isinstance(action.choices, dict))
-    assert {"plan", "verify", "schema", "history", "show", "migrate", "doctor"} <= set(choices)
+    assert {"plan", "verify", "schema", "history", "show", "migrate", "doctor", "reap", "quota"} <= set(choices)
     for name, command in choices.items():
         section = text.partition(f"usage: orchestra {name} ")[2].partition("usage: ")[0]
         assert section, name
@@ -156,7 +156,7 @@ def test_reference_of_the_plan_names_the_fields_that_it_has() -> None:
     assert found[0] == list(plan)
     assert found[1] == list(plan["scenarios"][0])
     assert found[2] == list(plan["coverage"]["node"])
-    assert found[3] == ["severity", "place", "message", "hint"]
+    assert found[3] == ["severity", "code", "place", "message", "hint"]
     assert all(list(problem) == found[3] for problem in plan["problems"])
     assert list(plan["scenarios"][0]["steps"][0]) == ["alias", "element", "kind"]
 

@@ -38,7 +38,7 @@ from pytest_orchestra.store.postgres import PostgresStore
 EXAMPLE = ROOT / "example_project"
 CHECKED = ("yaml", "xml", "toml", "python", "sql", "json", "diff")
 SHOWN_ONLY = ("text", "console", "sh")
-OWN_PROJECT = ("first-scenario.md", "write-a-plugin.md")
+OWN_PROJECT = ("first-scenario.md", "start-from-a-model.md", "write-a-plugin.md")
 """Pages that a reader follows from the first to the last line, in other tests."""
 EXECUTED_SQL = ("prepare.sql", "slowest.sql")
 PYTEST_OPTIONS = re.compile(r"--orchestra[\w-]*")

@@ -10,11 +10,27 @@ from doc_pages import DOCS, blocks
 from pytest_orchestra.generation.suite import build_suite
 from pytest_orchestra.readers.process_file import read_process
 from pytest_orchestra.readers.sidecar import read_sidecar
+from pytest_orchestra.readers.yaml_source import parse_yaml
 
 
 def test_plugin_page_followed_to_the_letter_shows_what_it_says(reader: Any) -> None:
     """The protocol, the listener and the test of the page are written as shown, and work."""
     assert reader.follow(DOCS / "how-to" / "write-a-plugin.md") == 3
+
+
+def test_page_on_changes_followed_to_the_letter_shows_what_it_says(reader: Any) -> None:
+    """The model and the specification are changed as shown, and each comparison prints what the page prints."""
+    assert reader.follow(DOCS / "how-to" / "review-plan-changes.md") == 5
+
+
+def test_page_on_arazzo_followed_to_the_letter_shows_what_it_says(reader: Any) -> None:
+    """The export of the page's project is written, and says of its project what the page's table says."""
+    assert reader.follow(DOCS / "how-to" / "export-to-arazzo.md") == 1
+    document = parse_yaml((reader.folder / "ticket.arazzo.yaml").read_text(encoding="utf-8"), "ticket").value
+    steps = {step["stepId"]: step for workflow in document["workflows"] for step in workflow["steps"]}
+    assert steps["open"]["requestBody"]["payload"] == {"subject": "$inputs.subject"}
+    assert steps["open"]["outputs"] == {"id": "$response.body#/id"}
+    assert steps["answer"]["parameters"] == [{"name": "id", "in": "path", "value": "$steps.open.outputs.id"}]
 
 
 def test_diagram_of_the_sequence_page_has_the_scenarios_that_it_names(tmp_path: Path) -> None:
@@ -31,3 +47,8 @@ def test_diagram_of_the_sequence_page_has_the_scenarios_that_it_names(tmp_path: 
         ["Place order", "Reserve goods"],
         ["Place order", "Apologise"],
     ]
+
+
+def test_model_page_followed_to_the_letter_shows_what_it_says(reader: Any) -> None:
+    """The model and the specification of the page give the sidecar that it shows, which verifies before and after."""
+    assert reader.follow(DOCS / "how-to" / "start-from-a-model.md") == 4

@@ -10,6 +10,7 @@ import pytest
 from pytest_orchestra.data.environments import ResolvedEnvironment
 from pytest_orchestra.engine.engine import Engine, RunOutcome, RunRequest, SuiteSetting
 from pytest_orchestra.engine.scheduling import Prerequisite
+from pytest_orchestra.generation.clean_up import list_clean_up
 from pytest_orchestra.model.definition import Bindings, RunMode, StepDefinition
 from pytest_orchestra.model.environment import Environment
 from pytest_orchestra.model.run import StepResult, SuiteRun, SuiteRunStatus, TestRun
@@ -31,19 +32,28 @@ class Bench:
         self.protocol = ScriptedProtocol(answers, delay_s=delay_s)
 
     async def run(
-        self, scenarios: Mapping[str, Sequence[Mapping[str, Any]]], *, concurrency: int = 8, **more: Any
+        self,
+        scenarios: Mapping[str, Sequence[Mapping[str, Any]]],
+        *,
+        concurrency: int = 8,
+        suite_id: str = "suite",
+        options: Mapping[str, Any] | None = None,
+        **more: Any,
     ) -> dict[str, RunOutcome]:
-        """Run scenarios, each a list of steps as a sidecar holds them; give the outcomes by key."""
+        """Run scenarios, each a list of steps as a sidecar holds them; give the outcomes by key.
+
+        ``options`` are the engine's own; another ``suite_id`` is another session of the same SuiteRun.
+        """
         await self.store.open()
         engine = Engine(
             store=self.store,
             protocols={self.protocol.channel_type: self.protocol},
             listeners=[*self.more_listeners, self.listener],
-            owner="bench",
             concurrency=concurrency,
+            **{"owner": "bench", **(options or {})},
         )
         self.engine = engine
-        await engine.start(SuiteRun("suite", "suite", "default"))
+        await engine.start(SuiteRun(suite_id, "suite", "default"))
         requests = [self._request(key, steps, **more) for key, steps in scenarios.items()]
         await engine.submit(requests)
         outcomes: dict[str, RunOutcome] = {}
@@ -68,6 +78,8 @@ class Bench:
         environment: ResolvedEnvironment | None = None,
         needs: Mapping[str, Sequence[str]] | None = None,
         timeout_s: float | None = None,
+        retries: int = 0,
+        is_rerun: bool = False,
     ) -> RunRequest:
         definitions = [
             StepDefinition.model_validate({"endpointRef": "orders.any", **step})
@@ -75,15 +87,12 @@ class Bench:
             else StepDefinition.model_validate(step)
             for step in steps
         ]
-        scenario = TestScenario(
-            key=key,
-            name=key,
-            mode=mode,
-            steps=tuple(
-                ScenarioStep(n, definition.alias or f"step_{n}", definition.name or "", f"element_{n}", definition)
-                for n, definition in enumerate(definitions)
-            ),
+        own = tuple(
+            ScenarioStep(n, definition.alias or f"step_{n}", definition.name or "", f"element_{n}", definition)
+            for n, definition in enumerate(definitions)
         )
+        general = (bindings.clean_up,) if bindings is not None else ()
+        scenario = TestScenario(key=key, name=key, mode=mode, steps=own, clean_up=list_clean_up(own, general))
         run = TestRun(f"id-{key}", "suite", key, "p", "h", key, "v", None, "default", str(mode), f"correlation-{key}")
         return RunRequest(
             run=run,
@@ -93,6 +102,8 @@ class Bench:
             data=data or {},
             prerequisites=tuple(Prerequisite(need) for need in (needs or {}).get(key, ())),
             timeout_s=timeout_s,
+            retries=retries,
+            is_rerun=is_rerun,
         )
 
     async def steps(self, *steps: Mapping[str, Any], **more: Any) -> dict[str, StepResult]:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from hypothesis import strategies as st
 
 from pytest_orchestra.model.process import (
+    Association,
     Condition,
     EventDefinition,
     EventKind,
     FlowNode,
+    LoopCharacteristics,
+    LoopKind,
     NodeKind,
     Process,
     SequenceFlow,
@@ -121,6 +124,16 @@ def decided_processes(draw: st.DrawFn, max_nodes: int = 8) -> Process:
     return Process("p", "P", nodes=tuple(nodes), flows=tuple(flows))
 
 
+_LOOPS = st.none() | st.builds(
+    LoopCharacteristics,
+    st.sampled_from(LoopKind),
+    cardinality=st.sampled_from([None, Condition("0"), Condition("${3}"), Condition("n"), Condition("?")]),
+    collection=st.sampled_from([None, "items"]),
+    maximum=st.sampled_from([None, -1, 1, 3]),
+    test_before=st.booleans(),
+)
+
+
 @st.composite
 def arbitrary_processes(draw: st.DrawFn, max_nodes: int = 8) -> Process:
     """Elements of every kind with fields at random: what no modeller draws and a broken file may still say."""
@@ -131,8 +144,8 @@ def arbitrary_processes(draw: st.DrawFn, max_nodes: int = 8) -> Process:
     for name in names:
         event = st.builds(
             EventDefinition,
-            st.sampled_from(EventKind),
-            ref=st.sampled_from([None, "E1", "E2"]),
+            st.sampled_from([*EventKind, EventKind.COMPENSATE]),
+            ref=st.sampled_from([None, "E1", "E2", "n0", "n1", "p"]),
         )
         nodes.append(
             FlowNode(
@@ -147,6 +160,9 @@ def arbitrary_processes(draw: st.DrawFn, max_nodes: int = 8) -> Process:
                 triggered_by_event=draw(st.integers(0, 4)) == 0,
                 is_for_compensation=draw(st.integers(0, 6)) == 0,
                 instantiate=draw(st.booleans()),
+                loop=draw(_LOOPS),
+                event_gateway_type=draw(st.sampled_from([None, "Exclusive", "Parallel"])),
+                activation_condition=draw(st.sampled_from([None, Condition("activationCount >= 2"), Condition("")])),
             )
         )
     conditions = st.sampled_from([None, Condition("a > 1"), Condition("${b}"), Condition("")])
@@ -154,4 +170,7 @@ def arbitrary_processes(draw: st.DrawFn, max_nodes: int = 8) -> Process:
         SequenceFlow(f"f{number}", draw(anything), draw(anything), draw(st.sampled_from(["", "yes"])), draw(conditions))
         for number in range(draw(st.integers(0, 2 * count)))
     ]
-    return Process("p", "P", nodes=tuple(nodes), flows=tuple(flows))
+    associations = tuple(
+        Association(f"a{number}", draw(anything), draw(anything)) for number in range(draw(st.integers(0, count)))
+    )
+    return Process("p", "P", nodes=tuple(nodes), flows=tuple(flows), associations=associations)

@@ -11,9 +11,10 @@ from pytest_orchestra.model.process import Process
 from pytest_orchestra.model.scenario import ScenarioSuite
 from pytest_orchestra.problem import Severity
 
-__all__ = ["ALL", "explicit", "fitting", "messages", "missing", "paths", "plan"]
+__all__ = ["ALL", "EVERY", "explicit", "fitting", "messages", "missing", "paths", "plan"]
 
-ALL = tuple(Criterion)
+ALL = (Criterion.NODE, Criterion.EDGE, Criterion.DECISION)
+EVERY = tuple(Criterion)
 
 
 def plan(

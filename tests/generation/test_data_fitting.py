@@ -32,7 +32,11 @@ def two_decisions() -> Process:
 
 
 def delivery(**branches: str) -> Bindings:
-    return Bindings(decisions={"Delivery?": branches or {"express": "data.delivery == 'express'"}})
+    decisions = {"Delivery?": branches or {"express": "data.delivery == 'express'"}}
+    return Bindings(decisions=decisions, witnesses=False)
+
+
+NOTHING_MADE = Bindings(witnesses=False)
 
 
 def problems(suite: ScenarioSuite) -> list[str]:
@@ -42,7 +46,7 @@ def problems(suite: ScenarioSuite) -> list[str]:
 
 def test_without_data_sets_nothing_restricts() -> None:
     """A bare model is planned by its shape alone."""
-    suite = plan(two_decisions())
+    suite = plan(two_decisions(), NOTHING_MADE)
     assert fitting(suite) == {"large": (), "small": ()}
     assert problems(suite) == []
 
@@ -86,7 +90,7 @@ def test_conditions_that_no_single_data_set_satisfies_are_named_together() -> No
         xor2={"default_flow": "xor2>b"},
     )
     data = [TestDataSet("rich", {"amount": 5_000, "vip": False}), TestDataSet("vip", {"amount": 1, "vip": True})]
-    suite = plan(process, None, data)
+    suite = plan(process, NOTHING_MADE, data)
     assert fitting(suite) == {"big-other": ("rich",), "little": ("vip",), "big-vip": ()}
     assert problems(suite) == ["no data set fits scenario 'big-vip': none satisfies all of 'amount > 1000', 'vip'"]
 
@@ -211,7 +215,8 @@ def test_condition_in_the_sidecar_that_reads_what_no_data_has_is_a_warning() -> 
 
 def test_written_condition_takes_the_place_of_the_model_s_own() -> None:
     """The sidecar has the last word on what leads where."""
-    bindings = Bindings(decisions={"Large?": {"large": "data.amount > 5", "small": "data.amount <= 5"}})
+    decisions = {"Large?": {"large": "data.amount > 5", "small": "data.amount <= 5"}}
+    bindings = Bindings(decisions=decisions, witnesses=False)
     suite = plan(two_decisions(), bindings, [SMALL])
     assert {key: data for key, data in fitting(suite).items() if data} == {
         "large-express": ("small",),
@@ -224,7 +229,7 @@ def test_kinds_of_data_beyond_the_limit_are_told() -> None:
     count = MAX_DATA_CLASSES + 3
     branches = ";".join(f"xor -b{number} [n == {number}]> t{number} > end" for number in range(count))
     data = [TestDataSet(f"d{number}", {"n": number}) for number in range(count)]
-    suite = plan(process_of(f"start > xor; {branches}"), None, data)
+    suite = plan(process_of(f"start > xor; {branches}"), NOTHING_MADE, data)
     assert messages(suite, Severity.WARNING) == ["only the first 200 kinds of data sets were tried; 3 more were not"]
     assert suite.coverage[0].missing == ()
     assert fitting(suite)["b0"] == ("d0",)
@@ -233,7 +238,7 @@ def test_kinds_of_data_beyond_the_limit_are_told() -> None:
 @pytest.mark.parametrize("amount", [999, 1_001])
 def test_every_decision_is_consistent_with_the_data_set(amount: int) -> None:
     """With all conditions known, one data set fits one scenario of each decision."""
-    suite = plan(two_decisions(), None, [TestDataSet("only", {"amount": amount})])
+    suite = plan(two_decisions(), NOTHING_MADE, [TestDataSet("only", {"amount": amount})])
     fit = [scenario for scenario in suite.scenarios if scenario.data_sets]
     assert {scenario.conditions[0] for scenario in fit} == {
         "${amount > 1000}" if amount > 1_000 else "${amount <= 1000}"
@@ -259,7 +264,7 @@ def taken_by(process: Process, data: dict[str, int]) -> tuple[str, ...]:
 def test_data_fits_the_path_that_it_leads_along_and_no_other(process: Process, values: list[dict[str, int]]) -> None:
     """With all conditions known: what data reaches has a scenario with data, and data is where it leads."""
     data = [TestDataSet(f"d{number}", dict(value)) for number, value in enumerate(values)]
-    suite = plan(process, None, data)
+    suite = plan(process, NOTHING_MADE, data)
     led = {data_set.name: taken_by(process, value) for data_set, value in zip(data, values, strict=True)}
     for scenario in suite.scenarios:
         assert set(scenario.data_sets) == {name for name, flows in led.items() if flows == scenario.flows}

@@ -26,7 +26,7 @@ def delivery() -> Process:
 
 def test_plan_as_json_keeps_the_contract() -> None:
     """One object with process, criteria, scenarios, coverage and problems, made of plain JSON values."""
-    suite = plan(delivery(), Bindings(tags=["smoke"]), [TestDataSet("quick", {"fast": True})])
+    suite = plan(delivery(), Bindings(tags=["smoke"], witnesses=False), [TestDataSet("quick", {"fast": True})])
     found = plan_json(suite, "delivery.bpmn")
     assert json.loads(json.dumps(found)) == found
     assert found["file"] == "delivery.bpmn"
@@ -53,8 +53,10 @@ def test_plan_as_json_keeps_the_contract() -> None:
             "missing": [{"element": "lost>end", "reason": "cannot be reached from a start"}],
         }
     }
+    assert found["minimum"] == {"lowerBound": 2, "chosen": 2, "isProven": True}
     assert {
         "severity": "warning",
+        "code": "",
         "place": "order",
         "message": "no data set fits scenario 'standard': none satisfies 'not (data.fast)'",
         "hint": "add a data set for it",
@@ -83,21 +85,21 @@ def test_problems_are_each_told_once() -> None:
     assert len(found) == len(set(found))
     assert [problem.message for problem in found if problem.severity is Severity.INFO] == [
         "task 'Pack' is bound to no step",
-        "task 'Send by mail' is bound to no step",
         "task 'b' is bound to no step",
+        "task 'Send by mail' is bound to no step",
     ]
 
 
 def test_plan_as_text_reads_as_people_speak() -> None:
     """Names instead of ids, what only a scenario serves, coverage with reasons, problems with hints."""
-    suite = plan(delivery(), None, [TestDataSet("quick", {"fast": True})], criteria=ALL)
+    suite = plan(delivery(), Bindings(witnesses=False), [TestDataSet("quick", {"fast": True})], criteria=ALL)
     text = plan_text(suite, delivery())
     only_by_mail = (
         "node Send by mail, edge How fast? > Send by mail (standard), edge Send by mail > end, "
         "decision How fast? -> standard"
     )
     assert text.splitlines() == [
-        "Delivery: 2 scenarios for node, edge, decision coverage",
+        "Delivery: 2 scenarios for node, edge, decision coverage, the least there can be",
         "",
         "express",
         "  name       How fast? express",
@@ -122,6 +124,8 @@ def test_plan_as_text_reads_as_people_speak() -> None:
         "  decision   2 of 2 (100 %)",
         "",
         "problems",
+        "  warning[dead-element] order: task 'lost' cannot be reached from a start",
+        "    hint: lead a flow to it, or remove it",
         "  warning order: no data set fits scenario 'standard': none satisfies 'not (data.fast)'",
         "    hint: add a data set for it",
         "  info 3 activities have no steps yet",

@@ -156,11 +156,13 @@ def test_dependency_passes_data_and_a_failed_one_skips(project: Any) -> None:
 
 
 def test_dependency_that_is_not_selected_skips_with_the_reason(project: Any) -> None:
-    """A prerequisite that the selection leaves out is named."""
+    """With ``--orchestra-deps=skip``, a prerequisite that the selection leaves out is named."""
     project.orders(GOOD, sidecar=_with("scenarios:\n  - {key: first}\n  - {key: second, dependsOn: [first]}\n"))
-    result = project.run("-k", "second", "-rs")
+    result = project.run("-k", "second", "-rs", "--orchestra-deps=skip")
     result.assert_outcomes(skipped=1, deselected=1)
-    result.stdout.fnmatch_lines(["SKIPPED*it depends on 'first', which is not part of this session"])
+    result.stdout.fnmatch_lines(
+        ["SKIPPED*it depends on 'order.bpmn::first[[]small[]]', which is not part of this session"]
+    )
 
 
 def test_environment_without_the_service_errors_with_the_nearest_alias(project: Any) -> None:
@@ -229,16 +231,8 @@ def test_store_that_cannot_be_opened_errors_every_scenario_and_tells_no_password
 
 def test_scenario_that_no_data_set_fits_errors_with_its_conditions(project: Any) -> None:
     """A path without data is red and says what data it needs; the others run."""
-    project.orders(GOOD)
-    text = bpmn(["Place order", "Order paid"])
-    text = text.replace(
-        "<sequenceFlow id='flow_0' sourceRef='start' targetRef='task_0'/>",
-        "<exclusiveGateway id='large' default='small'/><sequenceFlow id='flow_0' sourceRef='start' targetRef='large'/>"
-        "<sequenceFlow id='small' sourceRef='large' targetRef='task_0'/><sequenceFlow id='big' name='big' "
-        "sourceRef='large' targetRef='task_1'><conditionExpression>${amount > 500}</conditionExpression>"
-        "</sequenceFlow>",
-    )
-    (project.path / "order.bpmn").write_text(text)
+    project.orders(GOOD, sidecar=_with("witnesses: false\n"))
+    _decide_by_amount(project)
     result = project.run()
     result.assert_outcomes(passed=1, errors=1)
     result.stdout.fnmatch_lines(
@@ -247,3 +241,26 @@ def test_scenario_that_no_data_set_fits_errors_with_its_conditions(project: Any)
             "hint: add a data set for it",
         ]
     )
+
+
+def test_scenario_that_no_data_set_fits_runs_with_data_that_is_made_for_it(project: Any) -> None:
+    """What the path needs is set, and what another data set has besides is kept: here that orders settle at once."""
+    sidecar = SIDECAR.replace("data.settle | default(0)", "data.settle")
+    project.orders({"small": {"amount": 10, "settle": 0}}, sidecar=sidecar)
+    _decide_by_amount(project, "task_0")
+    result = project.run("-v")
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines_random(["order.bpmn::small[[]small[]] PASSED*", "order.bpmn::big[[]big[]] PASSED*"])
+
+
+def _decide_by_amount(project: Any, target: str = "task_1") -> None:
+    """Let a gateway before the first task ask for the amount."""
+    text = bpmn(["Place order", "Order paid"])
+    text = text.replace(
+        "<sequenceFlow id='flow_0' sourceRef='start' targetRef='task_0'/>",
+        "<exclusiveGateway id='large' default='small'/><sequenceFlow id='flow_0' sourceRef='start' targetRef='large'/>"
+        "<sequenceFlow id='small' name='small' sourceRef='large' targetRef='task_0'/><sequenceFlow id='big' name='big' "
+        f"sourceRef='large' targetRef='{target}'><conditionExpression>${{amount > 500}}</conditionExpression>"
+        "</sequenceFlow>",
+    )
+    (project.path / "order.bpmn").write_text(text)

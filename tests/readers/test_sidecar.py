@@ -125,14 +125,20 @@ def test_misspelt_group_of_a_step_is_told_with_the_nearest(write):
 def test_unknown_field_that_resembles_none_is_told_with_all(write):
     """Where nothing is near, the hint lists what there is."""
     assert told(write("scenarios:\n- {key: a, xyz: 1}\n")) == [
-        "2:12: unknown field 'xyz'\nhint: known here: key, name, decisions, dataSets, tags, dependsOn, status, active"
+        (
+            "2:12: unknown field 'xyz'\nhint: known here: key, name, decisions, dataSets, "
+            "tags, dependsOn, locks, finally, status, active, retries, scenarioTimeoutMs"
+        )
     ]
 
 
 def test_place_is_no_field_of_the_file(write):
     """What readers set is not for users to write."""
     assert told(write("scenarios:\n- {key: a, place: 1}\n")) == [
-        "2:12: unknown field 'place'\nhint: known here: key, name, decisions, dataSets, tags, dependsOn, status, active"
+        (
+            "2:12: unknown field 'place'\nhint: known here: key, name, decisions, dataSets, "
+            "tags, dependsOn, locks, finally, status, active, retries, scenarioTimeoutMs"
+        )
     ]
     assert told(write("scenarios:\n- {key: a, place: {file: x}}\n"))[0].startswith("2:12: unknown field 'place'")
 
@@ -169,9 +175,12 @@ def test_missing_field_is_told_where_it_should_be(write):
         ("coverage: {edge: 1}", "1:11: 'coverage' takes a list, not a mapping\nhint: put it in a list"),
         (
             "coverage: [egde]",
-            "1:12: 'coverage' takes 'node', 'edge' or 'decision', not 'egde'\nhint: did you mean 'edge'?",
+            (
+                "1:12: 'coverage' takes 'node', 'edge', 'decision', 'pairwise', 'loop' or 'race', not 'egde'\n"
+                "hint: did you mean 'edge'?"
+            ),
         ),
-        ("coverage: [x]", "1:12: 'coverage' takes 'node', 'edge' or 'decision', not 'x'"),
+        ("coverage: [x]", "1:12: 'coverage' takes 'node', 'edge', 'decision', 'pairwise', 'loop' or 'race', not 'x'"),
         (
             "mode: run_all_steps",
             (

@@ -127,6 +127,6 @@ def test_count_text_names_every_state_and_colours_it():
     """All states have words; a state that is only text is as good."""
     counts = dict.fromkeys(RunStatus, 1)
     assert count_text(counts, Page()) == (
-        "1 failed, 1 in error, 1 stuck, 1 cancelled, 1 passed, 1 skipped, 1 in progress, 1 queued, 1 pending"
+        "1 failed, 1 in error, 1 stuck, 1 cancelled, 1 flaky, 1 passed, 1 skipped, 1 in progress, 1 queued, 1 pending"
     )
     assert count_text({"PASSED": 2, "FAILED": 0}, Page.of(80, color=True)) == f"\x1b[{Tone.GOOD}m2 passed\x1b[0m"

@@ -266,7 +266,8 @@ async def test_server_that_stays_away_is_given_up(tmp_path: Path):
     assert [type(outcome) for outcome in outcomes] == [StoreUnavailableError] * 3
     assert str(outcomes[0]) == (
         f"store: connection to '127.0.0.1:{port}' was lost, and not back within '0.3' s\n"
-        "hint: see why the server went away; started again, the run goes on where it stopped"
+        "hint: see why the server went away; every step that it has is safe: "
+        "'pytest --orchestra --orchestra-resume' goes on behind it"
     )
 
 

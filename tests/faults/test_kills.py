@@ -1,0 +1,101 @@
+"""``kill -9`` at every commit and every request: nothing finished runs twice, nothing is lost, no row is orphaned."""
+
+from __future__ import annotations
+
+import random
+import threading
+from typing import Any
+
+import pytest
+from conftest import LONG
+
+ENDPOINTS = {"create": "POST customers", "notify": "POST notices", "place": "POST orders", "cancel": "DELETE orders"}
+PASSED = dict.fromkeys(("create", "notify", "place", "wall", "shipped", "row", "cancel"), "PASSED")
+
+
+def count_points(field: Any) -> tuple[int, int]:
+    """Give how many messages to the store and how many requests an undisturbed worker sends."""
+    worker = field.begin()
+    outcomes = worker.wait()
+    assert {each["status"] for each in outcomes.values()} == {"PASSED"}
+    points = field.proxy.number, field.service.number
+    field.renew()
+    return points
+
+
+def strike_at(field: Any, target: Any, number: int, moment: str) -> Any:
+    """Start a worker and kill it at a point; give what it came to, None if it died."""
+    started = threading.Event()
+    worker: list[Any] = []
+
+    def strike(at: int, when: str) -> None:
+        if (at, when) == (number, moment):
+            started.wait(10)
+            worker[0].kill()
+
+    target.strike = strike
+    worker.append(field.begin())
+    started.set()
+    return worker[0].wait()
+
+
+def check_resumed(field: Any) -> None:
+    """Let another worker go on, and check that all is as if nothing had happened."""
+    field.proxy.strike = field.service.strike = lambda _number, _moment: None
+    finished = field.finished_steps()
+    sent = dict(field.service.sent)
+    outcomes = field.begin().wait()
+    assert outcomes is not None
+    assert {key: (each["status"], each["steps"]) for key, each in outcomes.items()} == {
+        f"shop.bpmn::run-{n}": ("PASSED", PASSED) for n in range(2)
+    }
+    again = [
+        (correlation, alias)
+        for correlation, alias in finished
+        if alias in ENDPOINTS
+        and field.service.sent[correlation, ENDPOINTS[alias]] != sent.get((correlation, ENDPOINTS[alias]), 0)
+    ]
+    assert again == [], "finished steps were sent again"
+    twice = [effect for effect, times in field.service.effects.items() if times != 1]
+    assert twice == [], "the service took something twice"
+    assert len(field.service.effects) == 2 * len(ENDPOINTS)
+    assert field.orphans() == []
+
+
+def sample(points: list[Any], most: int) -> list[Any]:
+    if LONG or len(points) <= most:
+        return points
+    return random.Random(4).sample(points, most)
+
+
+def test_kill_at_every_commit_loses_nothing_and_repeats_nothing(field: Any) -> None:
+    """Killed before the store has a message, or after it has committed it, a SuiteRun goes on where it stood."""
+    commits, _ = count_points(field)
+    died = 0
+    for number, moment in sample([(n, when) for n in range(2, commits + 1) for when in ("before", "after")], 24):
+        died += strike_at(field, field.proxy, number, moment) is None
+        check_resumed(field)
+        field.renew()
+    assert died > 3
+
+
+def test_kill_at_every_request_repeats_no_effect(field: Any) -> None:
+    """Killed while an action is under way, before or after it took effect, its effect is there once."""
+    _, requests = count_points(field)
+    died = 0
+    for number, moment in sample([(n, when) for n in range(1, requests + 1) for when in ("before", "after")], 16):
+        died += strike_at(field, field.service, number, moment) is None
+        check_resumed(field)
+        field.renew()
+    assert died > 3
+
+
+@pytest.mark.parametrize("seed", range(300 if LONG else 6))
+def test_kill_at_random_again_and_again_ends_as_undisturbed(field: Any, seed: int) -> None:
+    """However often workers are killed, what they have done in the end is what one would have done."""
+    dice = random.Random(seed)
+    for _ in range(dice.randint(1, 4)):
+        target = dice.choice((field.proxy, field.service))
+        strike_at(field, target, target.number + dice.randint(1, 25), dice.choice(("before", "after")))
+        field.proxy.strike = field.service.strike = lambda _number, _moment: None
+    check_resumed(field)

@@ -1,0 +1,149 @@
+"""``--orchestra-resume`` in real sessions that are killed, interrupted, changed, and over."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ET
+from typing import Any
+
+import pytest
+from orders_service import SIDECAR, Orders
+
+ROWS = {"fast": {"amount": 10}, "slow": {"amount": 20, "settle": 3}}
+
+
+def begin(project: Any, *options: str) -> subprocess.Popen[str]:
+    """Start pytest in the project, in a process that the test can kill."""
+    command = [sys.executable, "-u", "-m", "pytest", "--orchestra", "-p", "no:cacheprovider", "-v", *options]
+    return subprocess.Popen(command, cwd=project.path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def placed() -> int:
+    return len(Orders.placed)
+
+
+def kill_in_the_middle(project: Any, *options: str, number: int = signal.SIGKILL) -> None:
+    """Run until the fast scenario has passed and the slow one waits, and kill the session there."""
+    before, deadline = placed(), time.monotonic() + 60
+    process = begin(project, *options)
+    while placed() < before + 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    time.sleep(0.7)  # the fast one has passed by then, and the slow one waits for three seconds
+    process.send_signal(number)
+    process.communicate()
+
+
+def test_killed_session_is_resumed_without_a_second_order(project: Any) -> None:
+    """The report is that of the whole SuiteRun: the wait went on, and what had passed was not done again."""
+    project.orders(ROWS)
+    before = placed()
+    kill_in_the_middle(project)
+    assert placed() == before + 2
+    began = time.monotonic()
+    result = project.run("--orchestra-resume", "-v", "--junitxml=junit.xml", store="embedded")
+    result.assert_outcomes(passed=2)
+    assert placed() == before + 2
+    assert time.monotonic() - began < 20, "nobody waited for the lease of a worker that is known to be dead"
+    result.stdout.fnmatch_lines(
+        [
+            "orchestra: resume of the latest, store embedded*",
+            "orchestra: resumes suite run 'run-*': 1 of 2 runs had ended",
+        ]
+    )
+    cases = [case.get("name") for case in ET.parse(project.path / "junit.xml").iter("testcase")]
+    assert sorted(cases) == sorted(["main[fast]", "main[slow]", "1 place", "2 paid", "1 place", "2 paid"])
+
+
+def test_interrupted_session_is_resumed(project: Any) -> None:
+    """Ctrl-C is no end that one cannot come back from."""
+    project.orders(ROWS)
+    before = placed()
+    kill_in_the_middle(project, number=signal.SIGINT)
+    project.run("--orchestra-resume", store="embedded").assert_outcomes(passed=2)
+    assert placed() == before + 2
+
+
+def test_resumed_session_with_a_key_goes_on_with_that_suite_run(project: Any) -> None:
+    """A key says which one is meant, whatever came after it."""
+    project.orders(ROWS)
+    kill_in_the_middle(project, "--orchestra-suite-run=nightly")
+    project.run("-k", "fast", store="embedded").assert_outcomes(passed=1, deselected=1)
+    result = project.run("--orchestra-resume", "--orchestra-suite-run=nightly", store="embedded")
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines(["orchestra: resumes suite run 'nightly': 1 of 2 runs had ended"])
+
+
+def test_resumed_session_runs_a_changed_scenario_anew_and_says_so(project: Any) -> None:
+    """Results of other definitions say nothing about these."""
+    project.orders(ROWS)
+    kill_in_the_middle(project)
+    before = placed()
+    project.write(
+        order_dot_orchestra_dot_yaml=SIDECAR.replace("expectedStatusCode: 202", "expectedStatusCode: [201, 202]")
+    )
+    result = project.run("--orchestra-resume", "--orchestra-suite-run=other", store="embedded")
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines(["orchestra: there is nothing to resume; suite run 'other' begins"])
+    assert placed() == before + 2
+    result = project.run("--orchestra-resume", store="embedded")
+    result.stdout.fnmatch_lines(["orchestra: there is nothing to resume; suite run 'run-*' begins"])
+
+
+def test_resume_where_nothing_was_left_begins_anew(project: Any) -> None:
+    """A job that always says resume works the first time too, and after a session that came to its end."""
+    project.orders()
+    for _ in range(2):
+        result = project.run("--orchestra-resume", store="embedded")
+        result.assert_outcomes(passed=1)
+        result.stdout.fnmatch_lines(["orchestra: there is nothing to resume; suite run 'run-*' begins"])
+
+
+def test_resume_of_a_store_that_keeps_nothing_is_refused(project: Any) -> None:
+    """What was in memory died with its process, and nobody is left to believe otherwise."""
+    project.orders()
+    result = project.run("--orchestra-resume")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(
+        ["--orchestra-resume: store 'memory' keeps no runs", "hint: resume with the store of the session"]
+    )
+
+
+def test_killed_session_in_the_midst_of_an_action_that_must_not_be_repeated(project: Any) -> None:
+    """The scenario ends as an error that says what is not known; the service gets no second order."""
+    project.orders(
+        {"slow": {"amount": 20}}, sidecar=SIDECAR.replace("alias: place\n", "alias: place\n    onResume: fail\n")
+    )
+    project.write(
+        conftest_dot_py="import os, signal\n"
+        "from pytest_orchestra.protocols.http import HttpProtocol\n\n"
+        "class Dying(HttpProtocol):\n"
+        "    async def execute(self, call, specs):\n"
+        "        reply = await super().execute(call, specs)\n"
+        "        if os.environ.get('DIE'):\n"
+        "            os.kill(os.getpid(), signal.SIGKILL)\n"
+        "        return reply\n\n"
+        "def pytest_orchestra_protocols(config):\n    return [Dying()]\n"
+    )
+    before = placed()
+    os.environ["DIE"] = "1"
+    try:
+        begin(project).communicate()
+    finally:
+        del os.environ["DIE"]
+    assert placed() == before + 1
+    result = project.run("--orchestra-resume", store="embedded")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*7:5: step 'place' was under way when its run was cut off;"])
+    assert placed() == before + 1
+
+
+@pytest.mark.parametrize("given", ["--orchestra-lease=0", "--orchestra-store-patience=soon"])
+def test_wrong_time_limits_are_usage_errors(project: Any, given: str) -> None:
+    """Seconds are positive numbers."""
+    project.orders()
+    assert project.run(given).ret == pytest.ExitCode.USAGE_ERROR

@@ -1,0 +1,78 @@
+"""Several sessions with one SuiteRun, and static shards: together they do everything once."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from typing import Any
+
+import pytest
+from orders_service import SIDECAR, Orders
+
+ROWS = {f"row{n}": {"amount": n + 1, "settle": 0.3} for n in range(8)}
+
+
+def begin(project: Any, *options: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "pytest", "--orchestra", "-p", "no:cacheprovider", "-rs", *options]
+    return subprocess.Popen(command, cwd=project.path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def outcomes_of(path: Any) -> dict[str, str]:
+    """Give each scenario's outcome in a JUnit file."""
+    found = {}
+    for case in ET.parse(path).iter("testcase"):
+        if case.get("name", "").startswith("main["):
+            kinds = {child.tag for child in case} & {"skipped", "failure", "error"}
+            found[case.get("name")] = kinds.pop() if kinds else "passed"
+    return found
+
+
+def test_sessions_that_share_a_suite_run_do_everything_once(project: Any) -> None:
+    """Each scenario is run and reported by one of them; the others say by whom. The sum of the files is complete."""
+    project.orders(ROWS)
+    before = len(Orders.placed)
+    options = ("--orchestra-suite-run=shared", "--orchestra-concurrency=2")
+    both = [begin(project, *options, f"--junitxml={n}.xml") for n in "ab"]
+    texts = [process.communicate()[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0], texts
+    assert len(Orders.placed) == before + len(ROWS)
+    files = [outcomes_of(project.path / f"{n}.xml") for n in "ab"]
+    for row in ROWS:
+        assert sorted(found[f"main[{row}]"] for found in files) == ["passed", "skipped"], texts
+    assert "which reports it: PASSED" in "".join(texts)
+    command = [sys.executable, "-m", "pytest_orchestra", "history"]
+    listed = subprocess.run(command, cwd=project.path, capture_output=True, text=True, check=True)
+    assert "shared" in listed.stdout
+    assert "PASSED" in listed.stdout
+
+
+def test_shards_together_run_every_scenario_once(project: Any) -> None:
+    """Each shard deselects what the others run, the same on every machine."""
+    project.orders({f"row{n}": {"amount": 1} for n in range(12)})
+    counts = []
+    for number in (1, 2, 3):
+        outcomes = project.run(f"--orchestra-shard={number}/3").parseoutcomes()
+        counts.append(outcomes.get("passed", 0))
+        assert outcomes.get("passed", 0) + outcomes.get("deselected", 0) == 12
+    assert sum(counts) == 12
+    assert max(counts) < 12
+
+
+def test_shard_takes_a_scenario_along_with_its_prerequisites(project: Any) -> None:
+    """What depends on each other stays together, so that no shard skips for want of another."""
+    sidecar = SIDECAR + (
+        "scenarios:\n- {key: first}\n" + "".join(f"- {{key: next{n}, dependsOn: [first]}}\n" for n in range(4))
+    )
+    project.orders(sidecar=sidecar)
+    results = [project.run(f"--orchestra-shard={number}/2") for number in (1, 2)]
+    assert sorted(result.parseoutcomes().get("passed", 0) for result in results) == [0, 5]
+    assert [result.ret for result in results] == [0, 0], "a shard that has nothing to do is no failure"
+
+
+def test_wrong_shard_is_a_usage_error(project: Any) -> None:
+    """A part that there is not is refused before anything runs."""
+    project.orders()
+    result = project.run("--orchestra-shard=3/2")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*--orchestra-shard: '3/2' is no part of a whole"])
