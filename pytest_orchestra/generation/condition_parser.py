@@ -73,7 +73,7 @@ def _is_prose(expression: Expression, tokens: list[Token], language: Language) -
     """Whether a text is what people read: words without any sign, though it could be a name with spaces."""
     if not isinstance(expression, Name) or language is Language.FEEL or any(token.kind != "word" for token in tokens):
         return False
-    return len(tokens) > 1 or tokens[0].text.casefold() in _ANSWERS
+    return (len(tokens) > 1 and tokens[0].text != "return") or tokens[0].text.casefold() in _ANSWERS
 
 
 class _Parser(OperandReader):

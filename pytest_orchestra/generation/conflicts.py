@@ -9,7 +9,7 @@ from pytest_orchestra.generation.assumptions import Claim, Conflict, Knowledge
 from pytest_orchestra.generation.decisions import Decision
 from pytest_orchestra.generation.graph import EdgeKind
 from pytest_orchestra.generation.rules import Rule
-from pytest_orchestra.generation.wording import describe, quoted
+from pytest_orchestra.generation.wording import describe, fold, quoted
 from pytest_orchestra.problem import Place, Problem, Severity
 
 __all__ = ["assumed_before", "explain_conflict", "find_dead_branches", "why_not"]
@@ -18,24 +18,27 @@ __all__ = ["assumed_before", "explain_conflict", "find_dead_branches", "why_not"
 def assumed_before(decisions: Mapping[int, Decision], conflict: Conflict) -> str:
     """Say what a branch contradicts: ``contradicts 'amount > 1000' assumed at 'Large order?'``."""
     if not conflict.earlier:
-        return f"its own conditions contradict each other: {quoted(claim.text for claim in conflict.own)}"
+        return f"its own conditions contradict each other: {_texts(conflict.own)}"
     return f"contradicts {' and '.join(_assumed(decisions, conflict.earlier))}"
 
 
 def _assumed(decisions: Mapping[int, Decision], claims: tuple[Claim, ...]) -> Iterator[str]:
-    by_point: dict[int, list[str]] = {}
+    by_point: dict[int, list[Claim]] = {}
     for claim in claims:
-        by_point.setdefault(claim.point, []).append(claim.text)
-    for point, texts in by_point.items():
-        yield f"{quoted(texts)} assumed at '{decisions[point].name}'"
+        by_point.setdefault(claim.point, []).append(claim)
+    for point, own in by_point.items():
+        yield f"{_texts(own)} assumed at '{decisions[point].name}'"
+
+
+def _texts(claims: Iterable[Claim]) -> str:
+    return quoted(fold(claim.text) for claim in claims)
 
 
 def explain_conflict(decisions: Mapping[int, Decision], conflict: Conflict) -> str:
     """Say of both sides what contradicts: ``'amount < 5' at 'Small?' contradicts 'amount > 9' assumed at 'Large?'``."""
     if not conflict.earlier:
         return assumed_before(decisions, conflict)
-    own = quoted(claim.text for claim in conflict.own)
-    return f"{own} at '{decisions[conflict.point].name}' {assumed_before(decisions, conflict)}"
+    return f"{_texts(conflict.own)} at '{decisions[conflict.point].name}' {assumed_before(decisions, conflict)}"
 
 
 def find_dead_branches(knowledge: Knowledge | None, home: Place) -> tuple[Problem, ...]:

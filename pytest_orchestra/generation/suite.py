@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import gc
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from pytest_orchestra.generation.assumptions import Knowledge
@@ -52,6 +54,19 @@ from pytest_orchestra.problem import Place, Problem, Severity
 __all__ = ["build_suite"]
 
 
+@contextmanager
+def _without_collections() -> Iterator[None]:
+    """Keep the garbage collector from walking over and over through what is being made: there are no cycles in it."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+@_without_collections()
 def build_suite(
     process: Process,
     bindings: Bindings | None,

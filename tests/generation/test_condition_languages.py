@@ -80,6 +80,7 @@ JAVA = "http://www.java.com/java"
         ('return ((Integer)kcontext.getVariable("days")) < ((Integer)kcontext.getVariable("amount"));', JAVA, True),
         ('return state.compareTo("Pending") < 0;', JAVA, True),
         ("return Boolean.TRUE.equals(vip);", JAVA, True),
+        ("return vip", None, True),
         ("return Boolean.TRUE == vip && KieFunctions.isFalse(vip);", JAVA, False),
         ("return order.getTotal() == 12 && tags.size() == 2L;", JAVA, True),
         ('return new BigDecimal("1") != null;', JAVA, True),

@@ -126,8 +126,8 @@ def test_condition_that_contradicts_itself_is_told() -> None:
     )
     assert dead(process) == [
         (
-            "the branch 'never' of exclusive gateway 'xor' can never be taken: its own conditions contradict each other: "
-            "'x > 5 and x < 3'"
+            "the branch 'never' of exclusive gateway 'xor' can never be taken: "
+            "its own conditions contradict each other: 'x > 5 and x < 3'"
         )
     ]
 

@@ -58,8 +58,8 @@ def test_path_without_data_gets_the_data_set_that_changes_least() -> None:
     )
     assert told(suite) == [
         (
-            "order: no data set fits scenario 'large': none satisfies '${amount > 1000}'; 'large' was made from 'tea' with "
-            "amount = 1001\nhint: add a data set for it to choose the values yourself"
+            "order: no data set fits scenario 'large': none satisfies '${amount > 1000}'; "
+            "'large' was made from 'tea' with amount = 1001\nhint: add a data set for it to choose the values yourself"
         )
     ]
     assert {one.severity for scenario in suite.scenarios for one in scenario.problems} == {Severity.INFO}
