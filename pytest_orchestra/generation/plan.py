@@ -16,6 +16,7 @@ __all__ = ["plan_json", "plan_text", "plans_json", "problems_of"]
 
 _WIDTH = 11
 _MOST_NAMED = 6
+_PAIR = 2
 
 
 def plans_json(suites: Sequence[ScenarioSuite], file: str) -> JsonObject:
@@ -177,9 +178,12 @@ def _goal_label(goal: CoverageGoal, process: Process | None) -> str:
 
 
 def _element_label(element: str, process: Process | None) -> str:
-    """Give a goal's element as people know it; a flow by its ends."""
+    """Give a goal's element as people know it; a flow by its ends, a pair as two branches."""
     if process is None:
         return element
+    pair = element.split("+")
+    if len(pair) == _PAIR and all("->" in half for half in pair):
+        return " with ".join(_element_label(half, process) for half in pair)
     flow = process.flow.get(element)
     if flow is not None:
         ends = f"{_name(flow.source, process)} > {_name(flow.target, process)}"
@@ -187,7 +191,8 @@ def _element_label(element: str, process: Process | None) -> str:
     decision, arrow, branch = element.partition("->")
     if element in process.node or not arrow:
         return _name(element, process)
-    return f"{_name(decision, process)} -> {_name(branch, process)}"
+    left_out = "not " if branch.startswith("!") else ""
+    return f"{_name(decision, process)} -> {left_out}{_name(branch.removeprefix('!'), process)}"
 
 
 def _name(element: str, process: Process | None) -> str:

@@ -15,6 +15,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+from peak_memory import peak_megabytes
+
 __all__ = ["INPUTS", "write_input"]
 
 _ADDRESS_SPACE = 1_500 * 1_024 * 1_024
@@ -214,7 +216,7 @@ def _plan(name: str, path: Path, criteria: str) -> dict[str, object]:
     problems = [*document.problems, *(problem for suite in suites for problem in problems_of(suite))]
     return {
         "seconds": seconds,
-        "megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1_024,
+        "megabytes": peak_megabytes(),
         "scenarios": sum(len(suite.scenarios) for suite in suites),
         "missing": len(missed),
         "reasons": dict(Counter(one.reason for one in missed).most_common(5)),

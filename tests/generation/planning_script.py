@@ -9,7 +9,6 @@ from __future__ import annotations
 import gc
 import hashlib
 import json
-import resource
 import sys
 import time
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from drawn_processes import drawn_blocks, drawn_graph
+from peak_memory import peak_megabytes
 
 from pytest_orchestra.generation.plan import plan_json, plan_text, problems_of
 from pytest_orchestra.generation.suite import build_suite
@@ -62,7 +62,7 @@ def _files(folder: Path) -> Iterator[dict[str, Any]]:
             "digest": first,
             "again": again,
             "seconds": seconds,
-            "megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1_024,
+            "megabytes": peak_megabytes(),
             "missing": [
                 [coverage.criterion, missed.element, missed.reason]
                 for suite in suites

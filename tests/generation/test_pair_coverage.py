@@ -8,7 +8,7 @@ from random_processes import block_processes
 from suites import missing, plan
 
 from pytest_orchestra.generation.pairs import least_rows
-from pytest_orchestra.generation.plan import problems_of
+from pytest_orchestra.generation.plan import plan_text, problems_of
 from pytest_orchestra.model.definition import Criterion
 from pytest_orchestra.model.process import FlowNode, NodeKind, Process, SequenceFlow
 from pytest_orchestra.model.scenario import ScenarioSuite
@@ -148,3 +148,9 @@ def test_pairs_of_any_process_are_held_or_explained(process: Process) -> None:
 def test_rows_follow_the_formula() -> None:
     """The least rows for binary parameters of strength 2 (Kleitman, Spencer 1973)."""
     assert [least_rows(count) for count in (3, 4, 10, 11, 15, 16, 35, 36)] == [4, 5, 6, 7, 7, 8, 8, 9]
+
+
+def test_plan_names_pairs_as_people_know_them() -> None:
+    """Two branches by their names; one that is left out says so."""
+    lines = plan_text(plan(inclusive(2), criteria=[Criterion.PAIRWISE]), inclusive(2)).splitlines()
+    assert "  only here  pairwise o -> t0 with o -> not t1" in lines
