@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pytest_orchestra.generation.assumptions import Knowledge
@@ -44,6 +42,7 @@ from pytest_orchestra.generation.unreadable import tell_unreadable
 from pytest_orchestra.generation.witness import WitnessMaker
 from pytest_orchestra.generation.writes import list_writes
 from pytest_orchestra.generation.written import read_conditions, read_loops
+from pytest_orchestra.model.collector import collector_paused
 from pytest_orchestra.model.dataset import TestDataSet
 from pytest_orchestra.model.definition import Bindings, Criterion
 from pytest_orchestra.model.process import Process, ProcessDocument
@@ -54,19 +53,7 @@ from pytest_orchestra.problem import Place, Problem, Severity
 __all__ = ["build_suite"]
 
 
-@contextmanager
-def _without_collections() -> Iterator[None]:
-    """Keep the garbage collector from walking over and over through what is being made: there are no cycles in it."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
-
-
-@_without_collections()
+@collector_paused()
 def build_suite(
     process: Process,
     bindings: Bindings | None,

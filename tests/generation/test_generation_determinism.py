@@ -19,8 +19,8 @@ from pytest_orchestra.model.process import Process
 HERE = Path(__file__).parent
 PURE = frozenset(
     {
-        *("__future__", "abc", "collections", "contextlib", "dataclasses", "enum", "functools", "itertools", "typing"),
-        *("difflib", "fractions", "gc", "hashlib", "heapq", "json", "math", "operator", "re", "types"),
+        *("__future__", "abc", "collections", "dataclasses", "enum", "functools", "itertools", "typing"),
+        *("difflib", "fractions", "hashlib", "heapq", "json", "math", "operator", "re", "types"),
         *("unicodedata", "urllib"),
         *(
             "pytest_orchestra.errors",

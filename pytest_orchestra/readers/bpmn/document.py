@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import gc
 import hashlib
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 from xml.parsers import expat
 
 from pytest_orchestra.errors import UnreadableFileError
+from pytest_orchestra.model.collector import collector_paused
 from pytest_orchestra.model.process import Process, ProcessDocument
 from pytest_orchestra.problem import Place
 from pytest_orchestra.readers.bpmn.assembly import Assembly
@@ -45,23 +43,11 @@ def read_process_file(path: Path) -> ProcessDocument:
     try:
         data = _read_bytes(path)
         values["text_hash"] = hashlib.sha256(data).hexdigest()
-        with _collector_paused():
+        with collector_paused():
             values |= _read_text(data, problems)
     except UnreadableFileError as error:
         problems.add_error(error.place or Place(problems.file), error.fact, error.hint)
     return ProcessDocument(str(path), **values, problems=problems.in_order())
-
-
-@contextmanager
-def _collector_paused() -> Iterator[None]:
-    """Keep the garbage collector out: all that is made here lives and forms no cycles, and looking costs a fifth."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 def _read_bytes(path: Path) -> bytes:
