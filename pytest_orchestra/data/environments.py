@@ -22,6 +22,8 @@ __all__ = ["ResolvedEnvironment", "resolve_environment"]
 _ROOT: Final = "env"
 _LARGEST_SECRET: Final = 64 * 1024
 _REFERENCE_FIELD: Final = re.compile(r"\w+Refs?")
+_FREE_FIELDS: Final = frozenset({"headers", "options"})
+"""The fields of profiles whose keys are the user's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,13 +105,19 @@ def _references(profiles: Mapping[str, Any], name: str) -> Iterator[tuple[str, s
         if group in ("name", "variables"):
             continue
         for alias, profile in kinds.items():
-            for key, value in profile.items():
-                if not value or not _REFERENCE_FIELD.fullmatch(key):
-                    continue
-                where = f"{group}.{alias}.{key}"
-                named = value.items() if isinstance(value, Mapping) else [("", value)]
-                for part, reference in named:
-                    yield f"'{where}{'.' if part else ''}{part}' of environment '{name}'", reference
+            for where, reference in _references_in(profile, f"{group}.{alias}"):
+                yield f"'{where}' of environment '{name}'", reference
+
+
+def _references_in(profile: Mapping[str, Any], where: str) -> Iterator[tuple[str, str]]:
+    for key, value in profile.items():
+        if value and _REFERENCE_FIELD.fullmatch(key):
+            if isinstance(value, Mapping):
+                yield from ((f"{where}.{key}.{part}", reference) for part, reference in value.items())
+            else:
+                yield f"{where}.{key}", value
+        elif isinstance(value, Mapping) and key not in _FREE_FIELDS:
+            yield from _references_in(value, f"{where}.{key}")
 
 
 def _read(reference: str, where: str, variables: Mapping[str, str], folder: Path, place: Place | None) -> Secret:

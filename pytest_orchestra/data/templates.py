@@ -20,7 +20,7 @@ from pytest_orchestra.errors import EvaluationError, TemplateSyntaxError
 from pytest_orchestra.model.json import JsonValue
 from pytest_orchestra.problem import Place
 
-__all__ = ["Template", "compile_template"]
+__all__ = ["Template", "compile_template", "split_text"]
 
 _Render = Callable[[Mapping[str, object]], Any]
 
@@ -161,7 +161,7 @@ def _compile_text(text: str, place: Place | None) -> _Compiled:
         return _CONSTANT
     pieces = [
         compile_expression(piece[2:-2], place) if is_expression else piece
-        for piece, is_expression in _split(text, place)
+        for piece, is_expression in split_text(text, place)
     ]
     expressions = tuple(piece for piece in pieces if isinstance(piece, Expression))
     if not expressions:
@@ -192,7 +192,7 @@ def _as_text(value: object, source: str, place: Place | None) -> str:
         raise EvaluationError(f"a value is nested too deeply, in {literal(source)}", place=place) from None
 
 
-def _split(text: str, place: Place | None) -> Iterator[tuple[str, bool]]:
+def split_text(text: str, place: Place | None) -> Iterator[tuple[str, bool]]:
     """Give the pieces of a text in order, and of each whether it is a ``{{ expression }}``."""
     position = 0
     while (start := text.find("{{", position)) >= 0:

@@ -16,16 +16,16 @@ from pytest_orchestra.engine.events import Event, LockAwaited, RunRetried, RunSt
 from pytest_orchestra.engine.execution import Execution, Verdict
 from pytest_orchestra.engine.exports import ExportLedger
 from pytest_orchestra.engine.leases import LeaseKeeper
-from pytest_orchestra.engine.limits import Deadline, ServiceGates
+from pytest_orchestra.engine.limits import Deadline, ServiceGates, TimeLimit
 from pytest_orchestra.engine.outcomes import OutcomeWriter, unreached
 from pytest_orchestra.engine.ports import Lease, ProtocolPlugin
 from pytest_orchestra.engine.request import RunOutcome, RunRequest, SuiteSetting
 from pytest_orchestra.engine.resumption import Resumption, take_up
 from pytest_orchestra.engine.settling import SettleBudget
+from pytest_orchestra.engine.stepping import Stepper, Stepping
 from pytest_orchestra.engine.steps import StepPerformer
 from pytest_orchestra.engine.store_guard import StoreGuard
 from pytest_orchestra.errors import LeaseLostError, StoreError
-from pytest_orchestra.model.definition import ChannelType
 from pytest_orchestra.model.json import JsonValue
 from pytest_orchestra.model.run import RunAttempt, RunStatus, StepResult, Violation, ViolationType
 
@@ -44,13 +44,14 @@ class RunCarrier:
         self,
         *,
         store: StoreGuard,
-        protocols: Mapping[ChannelType, ProtocolPlugin],
+        protocols: Mapping[str, ProtocolPlugin],
         leases: LeaseKeeper,
         outcomes: OutcomeWriter,
         clock: Clock,
         emit: Callable[[Event], None],
         release_dead: Callable[[set[str]], Awaitable[None]],
         budget: SettleBudget | None = None,
+        stepper: Stepper | None = None,
     ) -> None:
         self._release_dead = release_dead
         self.suite_context: dict[str, JsonValue] = {}
@@ -62,6 +63,7 @@ class RunCarrier:
         self._clock = clock
         self._emit = emit
         self._budget = budget
+        self._stepper = stepper
         self._gates = ServiceGates()
         self.deadline: Deadline | None = None
         self._performers: dict[tuple[int, int], tuple[SuiteSetting, ResolvedEnvironment, StepPerformer]] = {}
@@ -121,10 +123,7 @@ class RunCarrier:
         self, request: RunRequest, lease: Lease, earlier: Resumption, failed: tuple[RunAttempt, ...]
     ) -> RunOutcome | None:
         """Carry a run out as often as it may be retried, all attempts under one lease and within one time limit."""
-        began = asyncio.get_running_loop().time()
-        until = None if request.timeout_s is None else began + request.timeout_s
-        if self.deadline is not None:
-            until = self.deadline.at if until is None else min(until, self.deadline.at)
+        limit = TimeLimit.after(request.timeout_s, self.deadline)
         while True:
             try:
                 earlier = await self._with_reused(request, lease, earlier)
@@ -132,8 +131,8 @@ class RunCarrier:
                 return None
             except StoreError as error:
                 return self._outcomes.ended_by(request, error)
-            execution = self._execution(request, lease, earlier)
-            outcome = await self._carry_on(request, lease, execution, failed, until)
+            execution = self._execution(request, lease, earlier, limit)
+            outcome = await self._carry_on(request, lease, execution, failed)
             if not isinstance(outcome, RunAttempt):
                 return outcome
             run = replace(
@@ -154,11 +153,10 @@ class RunCarrier:
         lease: Lease,
         execution: Execution,
         failed: tuple[RunAttempt, ...],
-        until: float | None,
     ) -> RunOutcome | RunAttempt | None:
         """Carry out one attempt; give it as such if another is to follow."""
         try:
-            verdict = await self._execute(request, lease, execution, until)
+            verdict = await self._execute(request, lease, execution)
         except asyncio.CancelledError:
             if self._is_lost(lease):
                 return None
@@ -170,6 +168,9 @@ class RunCarrier:
             raise
         except BaseException as error:  # noqa: BLE001  whatever a plugin raises becomes an error of this one item
             return await self._record_error(request, lease, execution, error)
+        finally:
+            with contextlib.suppress(Exception):  # a protocol that cannot forget a run has nothing to tell it any more
+                await execution.close()
         if isinstance(verdict, RunAttempt):
             return verdict
         finished = self._outcomes.finished(
@@ -204,14 +205,12 @@ class RunCarrier:
         task.uncancel()
         return True
 
-    async def _execute(
-        self, request: RunRequest, lease: Lease, execution: Execution, until: float | None
-    ) -> Verdict | RunAttempt:
+    async def _execute(self, request: RunRequest, lease: Lease, execution: Execution) -> Verdict | RunAttempt:
         try:
-            async with asyncio.timeout_at(until) as limit:
+            async with execution.limit.applied() as running:
                 await execution.run()
         except TimeoutError:
-            if not limit.expired():
+            if not running.expired():
                 raise
             return await self._record_timeout(request, lease, execution)
         await execution.clean_up()
@@ -234,7 +233,7 @@ class RunCarrier:
             steps=steps,
         )
 
-    def _execution(self, request: RunRequest, lease: Lease, earlier: Resumption) -> Execution:
+    def _execution(self, request: RunRequest, lease: Lease, earlier: Resumption, limit: TimeLimit) -> Execution:
         context = ExecutionContext(
             run_id=request.run.id,
             run_key=request.run.key,
@@ -251,11 +250,12 @@ class RunCarrier:
                 error, templates, self.suite_context, request.run.key
             ),
         )
+        performer = self._performer(request.setting, request.environment)
         return Execution(
             scenario=request.scenario,
             bindings=request.setting.bindings,
             context=context,
-            performer=self._performer(request.setting, request.environment),
+            performer=performer,
             store=self._store,
             lease=lease,
             suite_context=self.suite_context,
@@ -263,7 +263,14 @@ class RunCarrier:
             emit=self._emit,
             earlier=earlier,
             reach=request.reach,
-            limits=self._budget.limits(request.run.process_id, request.run.environment) if self._budget else {},
+            limit=limit,
+            stepping=None
+            if self._stepper is None
+            else Stepping(self._stepper, context, performer, limit, tuple(request.scenario.all_steps)),
+            # how long somebody thinks is not how long an effect takes
+            limits={}
+            if self._budget is None or self._stepper is not None
+            else self._budget.limits(request.run.process_id, request.run.environment),
         )
 
     def _performer(self, setting: SuiteSetting, environment: ResolvedEnvironment) -> StepPerformer:
@@ -284,6 +291,7 @@ class RunCarrier:
         return known[2]
 
     async def _record_cancellation(self, lease: Lease, execution: Execution) -> None:
+        execution.stepping = None  # whoever stepped has left
         with contextlib.suppress(StoreError):
             # in a task of its own: this one is being cancelled, which libraries would take for their own affair
             await asyncio.create_task(execution.clean_up())
@@ -309,6 +317,7 @@ class RunCarrier:
     async def _record_error(
         self, request: RunRequest, lease: Lease, execution: Execution, error: BaseException
     ) -> RunOutcome:
+        execution.stepping = None  # which may have raised it
         with contextlib.suppress(StoreError):
             await execution.clean_up()
         results = execution.partial_results()

@@ -13,14 +13,18 @@ from pytest_orchestra.errors import OrchestraError
 from pytest_orchestra.model.json import JsonObject, JsonValue
 from pytest_orchestra.model.run import StepStatus
 
-__all__ = ["ExecutionContext", "current_run"]
+__all__ = ["REPLY_NAMES", "ExecutionContext", "current_run"]
 
 current_run: Final[ContextVar[str | None]] = ContextVar("orchestra_current_run", default=None)
 """The id of the TestRun whose code is executing, for whoever attributes output and log records."""
 
 Explain: TypeAlias = Callable[[OrchestraError, StepTemplates], OrchestraError]
 
-_REPLY_NAMES = ("status", "headers", "body", "rows", "row", "value", "count", "message")
+REPLY_NAMES: Final = (
+    *("status", "headers", "body", "cookies", "rows", "row", "value", "count"),
+    *("message", "messages", "unexplained", "metadata", "trailers"),
+)
+"""The parts of replies that rules may read without `response` before them."""
 
 
 @dataclass
@@ -46,6 +50,8 @@ class ExecutionContext:
     """Says more of an error that templates raised."""
     attempt: int = 1
     """Which attempt of the run this is."""
+    listens: set[str] = field(default_factory=set)
+    """The channels whose protocols listen for the run."""
 
     def names(self) -> dict[str, object]:
         """Give the names in scope of a template."""
@@ -64,7 +70,7 @@ class ExecutionContext:
     def names_with(self, response: JsonObject) -> dict[str, object]:
         """Give the names in scope of a rule about a response: its parts stand beside ``response`` itself."""
         names = self.names()
-        names.update({name: response[name] for name in _REPLY_NAMES if name in response})
+        names.update({name: response[name] for name in REPLY_NAMES if name in response})
         names["response"] = response
         return names
 

@@ -84,6 +84,13 @@ class Elsewhere:
                 await self.release_dead({states[0].owner})
             await asyncio.sleep(_LOOK_S)
 
+    async def has_company(self, suite_run_id: str, owner: str) -> bool:
+        """Tell whether others than ``owner`` carry out runs of a SuiteRun, and so may take those that are left."""
+        with contextlib.suppress(StoreError):
+            stored = await self._store.list_runs(suite_run_id)
+            return any(each.is_leased and each.owner != owner for each in stored)
+        return False
+
     def is_gone(self, owner: str) -> bool:
         """Tell whether a worker is known to be dead."""
         return self._presence is not None and self._presence.is_gone(owner)

@@ -6,26 +6,28 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from uuid import NAMESPACE_URL, uuid5
 
 from pytest_orchestra.engine.carrier import RunCarrier
 from pytest_orchestra.engine.clock import Clock, SystemClock
+from pytest_orchestra.engine.company import Company
 from pytest_orchestra.engine.elsewhere import NEVER_S, Elsewhere, stop
 from pytest_orchestra.engine.events import Event, LockAwaited, RunQueued, SuiteFinished, SuiteStarted
 from pytest_orchestra.engine.leases import LeaseKeeper
 from pytest_orchestra.engine.limits import Deadline
 from pytest_orchestra.engine.locks import LockQueue
 from pytest_orchestra.engine.outcomes import OutcomeWriter
+from pytest_orchestra.engine.owed_reports import OwedReport, OwedReports, Told
 from pytest_orchestra.engine.ports import Listener, Presence, ProtocolPlugin, RunStore, StoredRun
 from pytest_orchestra.engine.request import RunOutcome, RunRequest, SuiteSetting
+from pytest_orchestra.engine.results import fault_of
 from pytest_orchestra.engine.resumption import has_changed
 from pytest_orchestra.engine.scheduling import RunGraph
 from pytest_orchestra.engine.settling import SettleBudget
-from pytest_orchestra.engine.steps import fault_of
+from pytest_orchestra.engine.stepping import Stepper
 from pytest_orchestra.engine.store_guard import StoreGuard
 from pytest_orchestra.errors import DefinitionError, StoreError
-from pytest_orchestra.model.definition import ChannelType
 from pytest_orchestra.model.json import JsonValue
 from pytest_orchestra.model.run import RunStatus, StepStatus, SuiteRun, SuiteRunStatus
 
@@ -33,22 +35,6 @@ __all__ = ["LEASE_S", "Engine", "RunOutcome", "RunRequest", "SuiteSetting"]
 
 LEASE_S = 30.0
 """How long a lease lasts that nobody prolongs, unless the user says otherwise."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Told:
-    """An outcome, and the state in which the run itself ended where another session carried it out."""
-
-    outcome: RunOutcome
-    ended_as: RunStatus | None = None
-
-    @property
-    def key(self) -> str:
-        return self.outcome.finished.run.key
-
-    @property
-    def status(self) -> RunStatus:
-        return self.ended_as or self.outcome.finished.status
 
 
 class Engine:
@@ -62,7 +48,7 @@ class Engine:
         self,
         *,
         store: RunStore,
-        protocols: Mapping[ChannelType, ProtocolPlugin],
+        protocols: Mapping[str, ProtocolPlugin],
         listeners: Sequence[Listener] = (),
         owner: str,
         concurrency: int,
@@ -72,6 +58,7 @@ class Engine:
         resumes: bool = False,
         budget: SettleBudget | None = None,
         timeout_s: float | None = None,
+        stepper: Stepper | None = None,
     ) -> None:
         self.completed: deque[RunOutcome] = deque()
         self.listener_failures: list[str] = []
@@ -101,7 +88,14 @@ class Engine:
             emit=self._emit,
             release_dead=self._elsewhere.release_dead,
             budget=budget,
+            stepper=stepper,
         )
+        self._company = Company(self._store, owner, lease_s, presence)
+        self._owed = OwedReports(
+            self._company, is_idle=lambda: not self._is_busy, adopt=self._adopt, on_certain=self._on_certain
+        )
+        self._untold: set[str] = set()
+        self._handing_over = 0
         self._locks = LockQueue()
         self._freed = asyncio.Event()
         self._wake = asyncio.Event()
@@ -121,13 +115,18 @@ class Engine:
 
     @property
     def has_work(self) -> bool:
-        """Whether runs are going on, here or elsewhere, or could start."""
+        """Whether runs are going on, here or elsewhere, or could start, or others may still have to be reported."""
+        return self._is_busy or bool(self._owed or self._handing_over)
+
+    @property
+    def _is_busy(self) -> bool:
         return bool(self._tasks or self._graph.ready_count or self._elsewhere)
 
     async def start(self, suite_run: SuiteRun) -> None:
         """Begin a SuiteRun, or join the one of that key. Raises ``StoreError``."""
         self._suite_run = await self._store.begin_suite_run(suite_run)
         self.suite_context.update(self._suite_run.context)
+        await self._company.join(self._suite_run.id)
         if self._suite_run.id != suite_run.id:
             await self._look_back(self._suite_run.id)
         elif self._resumes:
@@ -135,6 +134,8 @@ class Engine:
         self._background = [
             asyncio.create_task(self._leases.keep(), name="orchestra heartbeat"),
             asyncio.create_task(self._elsewhere.keep_looking(), name="orchestra watch"),
+            asyncio.create_task(self._company.keep_showing(), name="orchestra sign of life"),
+            asyncio.create_task(self._owed.keep_looking(), name="orchestra reports of others"),
         ]
         if self._timeout_s is not None:
             self._carrier.deadline = deadline = Deadline.after(self._timeout_s)
@@ -149,7 +150,9 @@ class Engine:
         await self._elsewhere.release_dead({each.owner for each in stored if each.is_leased and each.owner})
         await self._store.reap_runs(NEVER_S, suite_run_id)
         stored = await self._store.list_runs(suite_run_id)
-        self._alive = frozenset(each.owner for each in stored if each.is_leased and each.owner)
+        await self._company.look()
+        leasing = {each.owner for each in stored if each.is_leased and each.owner}
+        self._alive = self._company.living | leasing
         self._known = {each.run.key: each for each in stored}
         if self._resumes:
             ended = sum(each.run.status.is_final for each in stored)
@@ -161,9 +164,11 @@ class Engine:
         Where the store does not take them, each ends as an error at once. Raises ``DependencyCycleError``.
         """
         try:
+            await self._company.show()
             admitted, told = await self._admit(requests)
         except StoreError as error:
-            admitted, told = [], [_Told(self._outcomes.ended_by(request, error)) for request in requests]
+            admitted, told = [], [Told(self._outcomes.ended_by(request, error)) for request in requests]
+        self._untold.update(request.run.key for request in requests)
         for request in requests:
             self._carrier.exports.expect(request)
         for each in told:
@@ -174,12 +179,16 @@ class Engine:
         for request in admitted:
             self._queue(request)
         for each in told:
-            self._complete(each.outcome)
+            if each.owed is None:
+                self._complete(each.outcome)
+            else:
+                self._owed.add(each.owed)
         for unmet in hopeless:
             await self._skip(unmet.run_key, RunStatus.SKIPPED, unmet.reason)
+        await self._leave_if_done()
         self._start_ready()
 
-    async def _admit(self, requests: Sequence[RunRequest]) -> tuple[list[RunRequest], list[_Told]]:
+    async def _admit(self, requests: Sequence[RunRequest]) -> tuple[list[RunRequest], list[Told]]:
         """Make runs known to the store; give those that are to be carried out, and what there is to tell of others."""
         requests = await self._begin_anew(requests)
         changed = [each for each in requests if (old := self._known.get(each.run.key)) and has_changed(each, old)]
@@ -189,7 +198,7 @@ class Engine:
                 del self._known[request.run.key]
                 self.notes.append(f"'{request.run.key}' has changed since; it is run anew")
             changed = []
-        told = [_Told(self._outcomes.ended_by(request, self._other_version(request))) for request in changed]
+        told = [Told(self._outcomes.ended_by(request, self._other_version(request))) for request in changed]
         rest = [self._as_known(request) for request in requests if request not in changed]
         await self._store.add_runs([request.run for request in rest if request.run.key not in self._known])
         ended = [request.run.id for request in rest if self._has_ended(request)]
@@ -236,23 +245,27 @@ class Engine:
             hint="let all sessions of a suite run have the same definitions, or give this one another key",
         )
 
-    async def _tell(self, request: RunRequest, stored: StoredRun) -> _Told:
+    async def _tell(self, request: RunRequest, stored: StoredRun) -> Told:
         """Give what there is to tell of a run that has ended elsewhere.
 
         Who ended it reports it. Whose report is lost, because he died or his session was resumed, another adopts, once.
         """
         if await self._is_adopted(request, stored):
-            return _Told(self._outcomes.retold(request, stored))
+            return Told(self._outcomes.retold(request, stored))
         reason = f"run by '{stored.ended_by}', which reports it: {stored.run.status}"
         finished = self._outcomes.finished(request, RunStatus.SKIPPED, (), reason=reason)
-        return _Told(RunOutcome(finished), stored.run.status)
+        outcome = RunOutcome(finished)
+        return Told(outcome, stored.run.status, OwedReport(request, stored, outcome))
 
     async def _is_adopted(self, request: RunRequest, stored: StoredRun) -> bool:
         by, ours = stored.ended_by, self._leases.owner
         if by is None or by == ours:
             return True
         is_left = self._resumes and self._has_ended(request) and by not in self._alive
-        return (is_left or self._elsewhere.is_gone(by)) and await self._store.adopt_run(stored.run.id, by, ours)
+        return (is_left or self._company.is_gone(by)) and await self._adopt(stored)
+
+    async def _adopt(self, stored: StoredRun) -> bool:
+        return await self._store.adopt_run(stored.run.id, stored.ended_by, self._leases.owner)
 
     def _queue(self, request: RunRequest) -> None:
         now = self._clock.now()
@@ -261,7 +274,9 @@ class Engine:
 
     async def run_alone(self, request: RunRequest) -> RunOutcome:
         """Carry out one run now, beside those that are going on; its outcome is given, not put into ``completed``."""
+        self._untold.add(request.run.key)
         try:
+            await self._company.show()
             admitted, told = await self._admit([request])
             if told:
                 end = told[0]
@@ -269,11 +284,13 @@ class Engine:
                 self._queue(admitted[0])
                 end = await asyncio.create_task(self._carry_out_locked(admitted[0]), name=request.run.key)
         except StoreError as error:
-            end = _Told(self._outcomes.ended_by(request, error))
+            end = Told(self._outcomes.ended_by(request, error))
         await self._settle(end)
+        self._untold.discard(request.run.key)
+        await self._leave_if_done()
         return end.outcome
 
-    async def _carry_out_locked(self, request: RunRequest) -> _Told:
+    async def _carry_out_locked(self, request: RunRequest) -> Told:
         try:
             while not self._has_locks(request):
                 await self._freed.wait()
@@ -299,13 +316,13 @@ class Engine:
         self._freed.set()
         self._freed.clear()
 
-    async def _carry_out_here(self, request: RunRequest) -> _Told:
+    async def _carry_out_here(self, request: RunRequest) -> Told:
         """Carry out a run, or wait until whoever has it has ended it."""
         while (outcome := await self._carrier.carry_out(request)) is None:
             stored = await self._elsewhere.follow(request)
             if stored is not None:
                 return await self._tell(request, stored)
-        return _Told(outcome)
+        return Told(outcome)
 
     async def wait_completed(self, timeout_s: float) -> None:
         """Let runs go on until at least one has ended, nothing is left to do, or the time is over."""
@@ -326,8 +343,10 @@ class Engine:
         for request in self._elsewhere.withdraw_all():
             reason = "the session ended before another worker had carried it out"
             self._complete(self._outcomes.skipped(request, RunStatus.CANCELLED, reason))
+        for report in self._owed.withdraw_all():
+            self._complete(report.outcome)
         withdrawn = self._withdraw()
-        is_shared = bool(withdrawn) and await self._has_company()
+        is_shared = bool(withdrawn) and await self._elsewhere.has_company(self.suite_run.id, self._leases.owner)
         for key in withdrawn:
             await self._skip(key, RunStatus.CANCELLED, "the session ended before it began", is_for_all=not is_shared)
         tasks = list(self._tasks.values())
@@ -340,6 +359,7 @@ class Engine:
         if self._suite_run is None:
             return
         await self._store.end_suite_run(self._suite_run.id, status)
+        await self._company.leave()
         ended = replace(self._suite_run, status=status, finished_at=self._clock.now(), context=dict(self.suite_context))
         self._emit(SuiteFinished(at=self._clock.now(), suite_run=ended))
 
@@ -371,7 +391,7 @@ class Engine:
             if outcome is None:
                 self._elsewhere.watch(request)
             else:
-                await self._end(_Told(outcome))
+                await self._end(Told(outcome))
         finally:
             self._tasks.pop(key, None)
             self._leave_locks(key)
@@ -380,32 +400,61 @@ class Engine:
 
     async def _forgo(self, deadline: Deadline) -> None:
         """When the session's time is over, wait no longer for runs that other sessions have; ours end by themselves."""
-        await asyncio.sleep(deadline.limit_s)
+        await deadline.passed()
         for request in self._elsewhere.withdraw_all():
-            await self._end(_Told(self._outcomes.ended_by(request, deadline.error())))
+            await self._end(Told(self._outcomes.ended_by(request, deadline.error())))
+        for report in self._owed.withdraw_all():
+            await self._on_certain(report, is_adopted=False)
 
     async def _on_ended(self, request: RunRequest, stored: StoredRun) -> None:
-        await self._end(await self._tell(request, stored))
+        told = await self._tell(request, stored)
+        if told.owed is None:
+            await self._end(told)
+        else:
+            await self._settle(told, is_told=False)
+            self._owed.add(told.owed)
         self._start_ready()
 
+    async def _on_certain(self, report: OwedReport, is_adopted: bool) -> None:
+        """Tell of a run that another worker ended: how it ended if that worker is dead, else who tells of it."""
+        outcome = self._outcomes.retold(report.request, report.stored) if is_adopted else report.outcome
+        self._emit(outcome.finished)
+        await self._hand_over(outcome)
+
     async def _on_lost(self, request: RunRequest, error: StoreError) -> None:
-        await self._end(_Told(self._outcomes.ended_by(request, error)))
+        await self._end(Told(self._outcomes.ended_by(request, error)))
         self._start_ready()
 
     def _on_free(self, request: RunRequest) -> None:
         self._graph.retry(request.run.key)
         self._start_ready()
 
-    async def _end(self, told: _Told) -> None:
+    async def _end(self, told: Told) -> None:
         await self._settle(told)
-        self.completed.append(told.outcome)
-        self._wake.set()
+        await self._hand_over(told.outcome)
 
-    async def _settle(self, told: _Told) -> None:
+    async def _hand_over(self, outcome: RunOutcome) -> None:
+        self._handing_over += 1
+        self._untold.discard(outcome.finished.run.key)
+        try:
+            await self._leave_if_done()
+        finally:
+            self._handing_over -= 1
+            self.completed.append(outcome)
+            self._wake.set()
+
+    async def _leave_if_done(self) -> None:
+        """Let nobody wait for this worker that has nothing more to do: from here on its loop may stand still."""
+        if not self._untold:
+            with contextlib.suppress(StoreError):
+                await self._company.leave()
+
+    async def _settle(self, told: Told, *, is_told: bool = True) -> None:
         """Tell everyone of an ended run and skip what can no longer start."""
         self._requests.pop(told.key, None)
         self._carrier.exports.end(told.key, told.status)
-        self._emit(told.outcome.finished)
+        if is_told:
+            self._emit(told.outcome.finished)
         for unmet in self._graph.end(told.key, told.status):
             await self._skip(unmet.run_key, RunStatus.SKIPPED, unmet.reason)
         if told.outcome.aborts_suite is not None:
@@ -417,13 +466,6 @@ class Engine:
         keys = self._graph.withdraw_all()
         self._locks.forget(keys)
         return keys
-
-    async def _has_company(self) -> bool:
-        """Tell whether other sessions carry out runs of the SuiteRun, and so may take those that are left."""
-        with contextlib.suppress(StoreError):
-            stored = await self._store.list_runs(self.suite_run.id)
-            return any(each.is_leased and each.owner != self._leases.owner for each in stored)
-        return False
 
     async def _skip(self, key: str, status: RunStatus, reason: str, *, is_for_all: bool = True) -> None:
         request = self._requests.pop(key)
@@ -437,6 +479,7 @@ class Engine:
         self._complete(self._outcomes.skipped(request, status, reason, fault=fault))
 
     def _complete(self, outcome: RunOutcome) -> None:
+        self._untold.discard(outcome.finished.run.key)
         self._emit(outcome.finished)
         self.completed.append(outcome)
         self._wake.set()

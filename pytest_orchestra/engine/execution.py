@@ -10,12 +10,15 @@ from datetime import datetime, timedelta
 from pytest_orchestra.engine.clock import Clock
 from pytest_orchestra.engine.context import ExecutionContext
 from pytest_orchestra.engine.events import Event, StepFinished, StepRetried, StepStarted
+from pytest_orchestra.engine.limits import TimeLimit
 from pytest_orchestra.engine.ports import Lease, StepIntent
 from pytest_orchestra.engine.reach import Reach
-from pytest_orchestra.engine.resumption import Resumption, doubtful
+from pytest_orchestra.engine.results import blank_result, fault_of
+from pytest_orchestra.engine.resumption import Resumption, doubtful, taken_over
 from pytest_orchestra.engine.retrying import UNREPEATABLE, RetryPolicy, concluded, following_intent
 from pytest_orchestra.engine.settling import SettleLimit
-from pytest_orchestra.engine.steps import StepPerformer, blank_result, fault_of
+from pytest_orchestra.engine.stepping import Stepping, with_value
+from pytest_orchestra.engine.steps import StepPerformer
 from pytest_orchestra.engine.store_guard import StoreGuard
 from pytest_orchestra.engine.waiting import WaitPolicy
 from pytest_orchestra.errors import UndefinedVariableError
@@ -67,6 +70,8 @@ class Execution:
     earlier: Resumption = field(default_factory=Resumption)
     limits: Mapping[str, SettleLimit] = field(default_factory=dict)
     reach: Reach = field(default_factory=Reach)
+    limit: TimeLimit = field(default_factory=TimeLimit)
+    stepping: Stepping | None = None
     _begun: dict[str, StepIntent] = field(default_factory=dict)
     _has_repeated: bool = False
     _results: dict[str, StepResult] = field(default_factory=dict)
@@ -80,12 +85,17 @@ class Execution:
         Raises ``LeaseLostError`` and ``StoreUnavailableError``: what the store does not know did not happen.
         """
         try:
+            await self._listen()
             await self._run_steps()
             await self._land(self.scenario.steps)
         finally:
             for task in self._flying.values():
                 task.cancel()
             await asyncio.gather(*self._flying.values(), return_exceptions=True)
+
+    async def close(self) -> None:
+        """Let the protocols forget the run."""
+        await self.performer.release(self.context)
 
     async def clean_up(self) -> None:
         """Clean up behind what has begun; each step of it, whatever becomes of the others, and none of them twice.
@@ -97,12 +107,14 @@ class Execution:
             if earlier is None:
                 await self._clean_up_by(step)
             else:
-                self._results[step.alias] = earlier
+                self._results[step.alias] = taken_over(earlier) if step.alias not in self._results else earlier
 
     async def _clean_up_by(self, step: ScenarioStep) -> None:
         reason = self._why_not_clean_up(step)
         if reason is not None:
             self._results[step.alias] = blank_result(step, StepStatus.SKIPPED, reason=reason)
+            return
+        if await self._is_skipped_by_hand(step):
             return
         await self._begin(step)
         if self._is_in_doubt(step):
@@ -119,7 +131,8 @@ class Execution:
     def _why_not_clean_up(self, step: ScenarioStep) -> str | None:
         if self.reach.last is not None:
             return "the run is only a part of its scenario, and leaves behind what it made"
-        has_begun = step.cleans_up in self._begun or step.cleans_up in self.earlier.results
+        done = self.earlier.results.get(step.cleans_up or "")
+        has_begun = step.cleans_up in self._begun or (done is not None and done.status is not StepStatus.SKIPPED)
         return None if has_begun or not step.cleans_up else f"step '{step.cleans_up}' did not begin"
 
     async def _perform_for(self, step: ScenarioStep) -> StepResult:
@@ -147,9 +160,33 @@ class Execution:
         self._results[current.alias] = result
         return result
 
+    async def _listen(self) -> None:
+        """Be ready for what the run will cause, before it causes anything."""
+        self._begun.update(self.earlier.intents)
+        steps = self.scenario.steps
+        ahead = [
+            step
+            for step in self.scenario.all_steps
+            if step.alias not in self.earlier.results and (step not in steps or self.reach.why_not(step, steps) is None)
+        ]
+        told = await self.performer.prepare(ahead, self.context, self._began_at())
+        if told is None:
+            return
+        step, fault = told
+        for each in steps:
+            self._restore(each)
+        await self._begin(step)
+        await self._fail(step, fault)
+        self._stop_reason = f"step '{step.alias}' could not listen"
+
+    def _began_at(self) -> datetime | None:
+        """Give when an earlier worker began the run; None if none did."""
+        done = [result.started_at for result in self.earlier.results.values() if not result.reused_from]
+        begun = [intent.started_at for intent in self.earlier.intents.values()]
+        return min((moment for moment in (*done, *begun) if moment is not None), default=None)
+
     async def _run_steps(self) -> None:
         steps = self.scenario.steps
-        self._begun.update(self.earlier.intents)
         if self._was_cleaning_up:
             for step in steps:
                 self._restore(step)
@@ -159,8 +196,10 @@ class Execution:
                 return
             if self._restore(step) or self._is_left_out(step) or self._is_out_of_reach(step):
                 continue
+            if await self._is_skipped_by_hand(step):
+                continue
             await self._begin(step)
-            following = steps[index + 1] if index + 1 < len(steps) else None
+            following = steps[index + 1] if index + 1 < len(steps) and self.stepping is None else None
             if following is not None and self.reach.why_not(following, steps) is not None:
                 following = None
             if self._is_in_doubt(step):
@@ -183,14 +222,24 @@ class Execution:
         result = self.earlier.results.get(step.alias)
         if result is None:
             return False
-        self._results[step.alias] = result
+        self._results[step.alias] = taken_over(result)
+        for name, value in result.changed.items():
+            self.context.data = with_value(self.context.data, name, value)
         self.context.keep(step.alias, result.status, result.response, result.finished_at or self.clock.now())
         if result.masked and result.response is not None:
             self.context.masked[step.alias] = result.response
-        if step.kind is StepKind.ACTION:
+        if step.kind is StepKind.ACTION and result.status is not StepStatus.SKIPPED:
             self.context.last_action = step.alias
         if step.definition.mode is not ActionMode.FIRE_AND_FORGET:  # whose failures are for barriers to tell
             self._react(step, result)
+        return True
+
+    async def _is_skipped_by_hand(self, step: ScenarioStep) -> bool:
+        """Ask whoever steps through the run, if somebody does, and tell whether the step is left out."""
+        if self.stepping is None or (skipped := await self.stepping.skipped(step, self._results)) is None:
+            return False
+        self._results[step.alias] = skipped
+        await self.store.record_step(self.lease, skipped, None, {})
         return True
 
     def _is_left_out(self, step: ScenarioStep) -> bool:
@@ -218,12 +267,16 @@ class Execution:
         return not self.performer.may_repeat(step.definition)
 
     async def _give_up(self, step: ScenarioStep) -> None:
+        await self._fail(step, fault_of(doubtful(step)))
+
+    async def _fail(self, step: ScenarioStep, fault: RunFault) -> None:
+        """Let a step fail by a fault without carrying it out."""
         now = self.clock.now()
         result = replace(
             blank_result(step, StepStatus.FAILED),
             started_at=self._begun[step.alias].started_at,
             finished_at=now,
-            fault=fault_of(doubtful(step)),
+            fault=fault,
         )
         self._results[step.alias] = result
         self.emit(StepFinished(at=now, run_id=self.context.run_id, result=result))
@@ -264,41 +317,54 @@ class Execution:
             if step.kind is StepKind.ACTION:
                 self.context.last_action = step.alias
                 result = replace(result, repeated=step.alias in self.earlier.intents)
+        result = result if self.stepping is None else self.stepping.marked(result)
         self._results[step.alias] = result
         self.suite_context.update(result.exported)
         self.emit(StepFinished(at=self.clock.now(), run_id=self.context.run_id, result=result))
         return result
 
     async def _try(self, step: ScenarioStep) -> StepResult:
-        """Perform a step as often as its policy says; each attempt is recorded before the next one begins."""
-        policy = RetryPolicy.of(step.definition, self.bindings)
-        intent = self._begun[step.alias]
-        result = await self.performer.perform(step, self.context, intent, deadline=self._earlier_deadline(step))
-        while policy is not None and policy.wants_more(result, intent.attempt):
-            if not self.performer.may_repeat(step.definition):
-                return replace(result, reason=UNREPEATABLE)
-            pause_s = policy.pause(intent.attempt)
-            begins_at = self.clock.now() + timedelta(seconds=pause_s)
-            intent = following_intent(intent, result, begins_at, self._deadline(step, begins_at))
-            self._begun[step.alias] = intent
-            await self.store.begin_step(self.lease, intent)
-            self.emit(
-                StepRetried(
-                    at=self.clock.now(),
-                    run_id=self.context.run_id,
-                    alias=step.alias,
-                    failed=intent.earlier[-1],
-                    pause_s=pause_s,
-                )
-            )
-            await asyncio.sleep(pause_s)
-            result = await self.performer.perform(step, self.context, intent)
-        result = concluded(result, intent.earlier)
+        """Perform a step as often as its policy, or whoever steps through the run, says."""
+        result = await self._try_by_policy(step, self._earlier_deadline(step))
+        while self.stepping is not None and await self.stepping.is_retried(step, result, self._results):
+            if result.fault is None:  # what was wrong on our side is no attempt of the system's
+                await self._begin_again(step, result, 0.0)
+            result = await self._try_by_policy(step)
+        result = concluded(result, self._begun[step.alias].earlier)
         if (limit := self.limits.get(step.alias)) is not None:  # not before: who waits again does not settle sooner
             interval_s = WaitPolicy.of(step.definition, self.bindings).interval_s
             result = limit.judge(result, interval_s * 1000)
         self.context.steps[step.alias]["status"] = result.status.value
         return result
+
+    async def _try_by_policy(self, step: ScenarioStep, deadline: datetime | None = None) -> StepResult:
+        """Perform a step as often as its policy says; each attempt is recorded before the next one begins."""
+        policy = RetryPolicy.of(step.definition, self.bindings)
+        result = await self.performer.perform(step, self.context, self._begun[step.alias], deadline=deadline)
+        while policy is not None and policy.wants_more(result, self._begun[step.alias].attempt):
+            if not self.performer.may_repeat(step.definition):
+                return replace(result, reason=UNREPEATABLE)
+            intent = await self._begin_again(step, result, policy.pause(self._begun[step.alias].attempt))
+            result = await self.performer.perform(step, self.context, intent)
+        return result
+
+    async def _begin_again(self, step: ScenarioStep, failed: StepResult, pause_s: float) -> StepIntent:
+        """Record that an attempt failed and that another follows, and wait for its time."""
+        begins_at = self.clock.now() + timedelta(seconds=pause_s)
+        intent = following_intent(self._begun[step.alias], failed, begins_at, self._deadline(step, begins_at))
+        self._begun[step.alias] = intent
+        await self.store.begin_step(self.lease, intent)
+        self.emit(
+            StepRetried(
+                at=self.clock.now(),
+                run_id=self.context.run_id,
+                alias=step.alias,
+                failed=intent.earlier[-1],
+                pause_s=pause_s,
+            )
+        )
+        await asyncio.sleep(pause_s)
+        return intent
 
     def _earlier_deadline(self, step: ScenarioStep) -> datetime | None:
         """Give the deadline of a wait that an earlier worker began, unless what it waits for was begun anew."""

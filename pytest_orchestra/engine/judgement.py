@@ -6,14 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pytest_orchestra.data.expressions import Expression, Part, compile_expression
+from pytest_orchestra.engine.context import REPLY_NAMES
+from pytest_orchestra.engine.ports import Reply
 from pytest_orchestra.errors import EvaluationError, UndefinedVariableError
 from pytest_orchestra.model.definition import ChannelType, Rule, StepDefinition
 from pytest_orchestra.model.json import JsonObject, JsonValue
 from pytest_orchestra.model.run import Violation, ViolationType
 
-__all__ = ["Finding", "check_rule", "judge_rules", "judge_status", "observed_value", "status_matches"]
+__all__ = ["Finding", "check_rule", "judge_reply", "judge_rules", "judge_status", "observed_value", "status_matches"]
 
-REPLY_ROOTS = frozenset({"response", "status", "headers", "body", "rows", "row", "value", "count", "message"})
+REPLY_ROOTS = frozenset({"response", *REPLY_NAMES})
 """Names whose content the system under test decides: what is missing there is its fault, not ours."""
 
 DEFAULT_STATUS = "2XX"
@@ -87,6 +89,25 @@ def status_matches(status: int, expected: int | str | list[int | str] | None) ->
     wanted = expected if isinstance(expected, list) else [DEFAULT_STATUS if expected is None else expected]
     hundred = f"{status // 100}XX"
     return any(str(code) in (str(status), hundred) for code in wanted)
+
+
+def judge_reply(reply: Reply, step: StepDefinition) -> tuple[Violation, ...]:
+    """Hold the status of a reply, a code of HTTP or a name of gRPC, against what the step expects."""
+    if reply.status_name is None:
+        return judge_status(reply.status_code, step)
+    expected = step.expected_status_code if step.expected_status_code is not None else "OK"
+    wanted = [str(name) for name in (expected if isinstance(expected, list) else [expected])]
+    if reply.status_name in wanted:
+        return ()
+    said = reply.response.get("details")
+    return (
+        Violation(
+            ViolationType.GRPC_ERROR,
+            "status",
+            f"status {reply.status_name} came where {' or '.join(wanted)} is expected{f': {said}' if said else ''}",
+            {"expected": list(wanted), "observed": reply.status_name},
+        ),
+    )
 
 
 def judge_status(status: int | None, step: StepDefinition) -> tuple[Violation, ...]:

@@ -10,7 +10,7 @@ from pytest_orchestra.engine.clock import Clock
 from pytest_orchestra.engine.events import RunFinished
 from pytest_orchestra.engine.ports import StoredRun
 from pytest_orchestra.engine.request import RunOutcome, RunRequest
-from pytest_orchestra.engine.steps import blank_result, fault_of
+from pytest_orchestra.engine.results import blank_result, fault_of
 from pytest_orchestra.errors import OrchestraError
 from pytest_orchestra.model.run import RunAttempt, RunFault, RunStatus, StepResult, StepStatus
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import ClassVar, Final, Protocol, runtime_checkable
 
 from pytest_orchestra.engine.events import Event
 from pytest_orchestra.engine.settling import SettlingProfile
-from pytest_orchestra.model.definition import ChannelType, StepDefinition
+from pytest_orchestra.model.definition import StepDefinition
 from pytest_orchestra.model.environment import Environment
 from pytest_orchestra.model.json import JsonObject
 from pytest_orchestra.model.run import (
@@ -32,9 +32,11 @@ from pytest_orchestra.problem import Problem
 __all__ = [
     "MOST_CLAIMS",
     "MOST_MEASUREMENTS",
+    "WISH_S",
     "CallTimeoutError",
     "Lease",
     "Listener",
+    "ListeningProtocol",
     "LockHolder",
     "Presence",
     "ProtocolPlugin",
@@ -43,6 +45,7 @@ __all__ = [
     "Reply",
     "RunState",
     "RunStore",
+    "SignOfLife",
     "StepCall",
     "StepIntent",
     "StoredRun",
@@ -54,9 +57,14 @@ class StepCall:
     """One call for a protocol to make; everything is rendered, nothing is a template any more.
 
     ``input`` is the rendered ``inputTemplate`` (for HTTP with the step's ``headers`` merged in and the correlation
-    header set), ``parameters`` the rendered SQL parameters with ``correlationId`` among them, ``secrets`` the
-    environment's secrets by reference. ``timeout_s`` bounds this one call. ``idempotency_key`` is the same whenever the
-    same attempt of the same step of the same run is sent again; empty for assertions, which only look.
+    header and ``traceparent`` set), ``headers`` the rendered ``headers`` alone, ``parameters`` the rendered SQL
+    parameters with ``correlationId`` among them, ``message`` the rendered ``key`` and ``value`` of a message,
+    ``address`` where it goes or comes from: those of ``clusterAlias``, ``topic``, ``brokerAlias``, ``queueName``,
+    ``exchange`` and ``routingKey`` that the step has. ``secrets`` are the environment's secrets by reference.
+    ``timeout_s`` bounds this one call. ``idempotency_key`` is the same whenever the same attempt of the same step of
+    the same run is sent again; empty for assertions, which only look. ``correlation_header`` and ``trace_parent`` (W3C
+    Trace Context, section 3.2) are what every action takes with it. ``run_id`` tells the runs apart, ``attempt`` the
+    attempts of one.
     """
 
     step: StepDefinition
@@ -68,21 +76,32 @@ class StepCall:
     secrets: Mapping[str, Secret]
     timeout_s: float
     idempotency_key: str = ""
+    run_id: str = ""
+    attempt: int = 1
+    correlation_header: str = "X-Correlation-ID"
+    trace_parent: str = ""
+    headers: JsonObject = field(default_factory=dict)
+    address: JsonObject = field(default_factory=dict)
+    message: JsonObject = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
     """What came back.
 
-    ``response`` is what rules and templates see: for HTTP ``status``, ``headers`` (lower-case names),
+    ``response`` is what rules and templates see: for HTTP ``status``, ``headers`` (lower-case names), ``cookies``,
     ``body`` (parsed JSON, else text) and ``elapsedMs``; for a database ``rows`` (list of objects), ``row`` (the first
-    or null), ``value`` (its first column or null) and ``count``. ``exchange`` describes the call for people; values of
-    secrets are masked by the engine, headers that carry credentials by the protocol.
+    or null), ``value`` (its first column or null) and ``count``; for messages ``messages`` (each with ``key``,
+    ``value``, ``headers`` and what its broker tells of it), ``message`` (the first or null) and ``count``.
+    ``status_code`` is that of HTTP, ``status_name`` that of gRPC; without either nothing is expected of it.
+    ``exchange`` describes the call for people; values of secrets are masked by the engine, headers that carry
+    credentials by the protocol.
     """
 
     response: JsonObject
     exchange: Exchange
     status_code: int | None = None
+    status_name: str | None = None
 
 
 class CallTimeoutError(TimeoutError):
@@ -113,7 +132,7 @@ class ProtocolPlugin(Protocol):
     """
 
     protocol_id: ClassVar[str]
-    channel_type: ClassVar[ChannelType]
+    channel_type: ClassVar[str]
     unfulfilled: ClassVar[ViolationType]
     """The type of violation when a polling assertion's condition never held."""
 
@@ -147,6 +166,29 @@ class RepeatingProtocol(Protocol):
 
     def may_repeat(self, step: StepDefinition, specs: Mapping[str, ProtocolSpec]) -> bool:
         """Say whether an action may be sent again, with its ``idempotency_key``, when nobody knows if it arrived."""
+
+
+@runtime_checkable
+class ListeningProtocol(Protocol):
+    """What a protocol implements besides if it must listen before anything happens, or is told of news."""
+
+    default_until: ClassVar[str]
+    """What an assertion waits for that has neither ``until`` nor rules: ``count > 0``."""
+
+    async def prepare(self, calls: Sequence[StepCall], since: datetime | None) -> None:
+        """Be ready for the steps of a run, before the first of them: what comes from now on must not be missed.
+
+        ``calls`` are all steps of this channel in the run; of each only what does not depend on replies is rendered:
+        ``address``, and no ``input``, ``headers``, ``message``, ``parameters``. ``since`` is when the run first began,
+        if an earlier worker began it: what came since then is wanted as well. Raises what ``execute`` raises; the run
+        ends with it.
+        """
+
+    async def news(self, call: StepCall, longest_s: float) -> None:
+        """Return as soon as another look may see more than the last one, after ``longest_s`` at the latest."""
+
+    async def release(self, run_id: str) -> None:
+        """Forget what was kept for a run that has ended. Called once for every ``prepare``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +249,15 @@ class RunState:
 
 
 @dataclass(frozen=True, slots=True)
+class SignOfLife:
+    """What a worker of a SuiteRun has shown of itself, and whether that still counts, by the store's clock."""
+
+    owner: str
+    until: datetime
+    is_alive: bool
+
+
+@dataclass(frozen=True, slots=True)
 class LockHolder:
     """The run that has a lock, by key, and the worker that has the run."""
 
@@ -216,6 +267,10 @@ class LockHolder:
 
 MOST_CLAIMS: Final = 5
 """How many workers may die of a run before nobody takes it any more."""
+
+
+WISH_S: Final = 3.0
+"""How long a SuiteRun that found no place under a quota counts as waiting for one, unless it asks again."""
 
 
 MOST_MEASUREMENTS: Final = 1_000
@@ -238,7 +293,7 @@ class RunStore(Protocol):
         """Write what is pending and disconnect."""
 
     async def begin_suite_run(self, suite_run: SuiteRun) -> SuiteRun:
-        """Create the SuiteRun, or give the one of that key, ``IN_PROGRESS``."""
+        """Create the SuiteRun, or give the one of that key, ``IN_PROGRESS``; the latest call says its priority."""
 
     async def end_suite_run(self, suite_run_id: str, status: SuiteRunStatus) -> None:
         """Set the final state, unless another session holds runs of it; ``FAILED`` if another's runs have."""
@@ -283,7 +338,20 @@ class RunStore(Protocol):
         """End the leases of workers that are known to be dead."""
 
     async def claim(self, run_id: str, owner: str, ttl_s: float) -> Lease | None:
-        """Take the lease of a run and set it ``IN_PROGRESS``; None if another worker holds it or it is final."""
+        """Take the lease of a run and set it ``IN_PROGRESS``; None if another worker holds it or it is final.
+
+        None as well if the tenant's quota has no place for it, or a SuiteRun of higher priority waits for one. Who
+        found no place waits for :data:`WISH_S`, and as long as it asks again.
+        """
+
+    async def sign_in(self, suite_run_id: str, owner: str, ttl_s: float) -> None:
+        """Show that a worker of a SuiteRun is alive for so long; asked again, from now on."""
+
+    async def sign_out(self, suite_run_id: str, owner: str) -> None:
+        """Let a worker leave a SuiteRun, having reported all runs that it ended."""
+
+    async def read_signs(self, suite_run_id: str) -> Sequence[SignOfLife]:
+        """Give the workers that have not left a SuiteRun, in the order in which they came."""
 
     async def take_lock(self, lease: Lease, name: str) -> LockHolder | None:
         """Take a lock for a run, in all SuiteRuns of the tenant; give who has it, None if it is the run's by now.

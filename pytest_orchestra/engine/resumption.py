@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Final
 from uuid import NAMESPACE_URL, uuid5
 
 from pytest_orchestra.engine.ports import StepIntent, StoredRun
@@ -15,6 +16,7 @@ from pytest_orchestra.model.scenario import ScenarioStep
 from pytest_orchestra.model.secret import MASK
 
 __all__ = [
+    "SKIPPED_BY_HAND",
     "Resumption",
     "doubtful",
     "find_masked",
@@ -23,7 +25,11 @@ __all__ = [
     "is_plain",
     "masked_value",
     "take_up",
+    "taken_over",
 ]
+
+SKIPPED_BY_HAND: Final = "skipped by hand"
+"""Why a step was skipped that somebody decided to leave out."""
 
 _ENDED = (StepStatus.PASSED, StepStatus.FAILED, StepStatus.FLAKY)
 
@@ -38,7 +44,7 @@ class Resumption:
     @classmethod
     def of(cls, stored: StoredRun) -> Resumption:
         """Take it from what the store has. Steps that a cancelled run skipped are to be carried out yet."""
-        results = {step.alias: step for step in stored.steps if step.status in _ENDED}
+        results = {step.alias: step for step in stored.steps if step.status in _ENDED or step.reason == SKIPPED_BY_HAND}
         intents = {intent.alias: intent for intent in stored.intents if intent.alias not in results}
         return cls(results, intents)
 
@@ -73,6 +79,11 @@ def is_plain(value: object) -> bool:
     if isinstance(value, (list, tuple)):
         return all(map(is_plain, value))
     return value is None or isinstance(value, (str, int, float, bool))
+
+
+def taken_over(result: StepResult) -> StepResult:
+    """Mark what an earlier session did of this run, and did not itself take from another run."""
+    return result if result.reused_from is not None else replace(result, taken_over=True)
 
 
 def doubtful(step: ScenarioStep) -> StepInDoubtError:

@@ -10,19 +10,21 @@ from typing import Final, cast
 
 from pytest_orchestra.data.environments import ResolvedEnvironment
 from pytest_orchestra.data.expressions import Part
-from pytest_orchestra.data.redaction import Redactor, mask_headers
+from pytest_orchestra.data.redaction import Redactor
 from pytest_orchestra.data.step_templates import StepTemplates
+from pytest_orchestra.engine.calling import CallMaker
 from pytest_orchestra.engine.clock import Clock
 from pytest_orchestra.engine.context import ExecutionContext
 from pytest_orchestra.engine.events import Event, StepPolled
 from pytest_orchestra.engine.judgement import (
     check_rule,
+    judge_reply,
     judge_rules,
-    judge_status,
     observed_value,
     parts_json,
 )
 from pytest_orchestra.engine.limits import ServiceGates
+from pytest_orchestra.engine.listening import Listening, NotReadyError
 from pytest_orchestra.engine.ports import (
     CallTimeoutError,
     ProtocolPlugin,
@@ -32,6 +34,7 @@ from pytest_orchestra.engine.ports import (
     StepCall,
     StepIntent,
 )
+from pytest_orchestra.engine.results import blank_result, fault_of, masked_result
 from pytest_orchestra.engine.resumption import find_masked, idempotency_key, is_plain
 from pytest_orchestra.engine.waiting import History, Look, WaitPolicy, wait_for
 from pytest_orchestra.errors import OrchestraError, StepError
@@ -48,7 +51,7 @@ from pytest_orchestra.model.run import (
 from pytest_orchestra.model.scenario import ScenarioStep
 from pytest_orchestra.model.specification import ProtocolSpec
 
-__all__ = ["StepPerformer", "blank_result", "fault_of"]
+__all__ = ["StepPerformer"]
 
 _FAIR_LOOK_S: Final = 5.0
 """How long, in seconds, a look may take whose wait ended while nobody looked: it has to connect first."""
@@ -83,7 +86,7 @@ class StepPerformer:
     def __init__(
         self,
         *,
-        protocols: Mapping[ChannelType, ProtocolPlugin],
+        protocols: Mapping[str, ProtocolPlugin],
         specs: Mapping[str, ProtocolSpec],
         bindings: Bindings,
         environment: ResolvedEnvironment,
@@ -92,6 +95,8 @@ class StepPerformer:
         gates: ServiceGates | None = None,
     ) -> None:
         self._protocols = protocols
+        self._listening = Listening(protocols)
+        self._calls = CallMaker(bindings, environment)
         self._specs = specs
         self._bindings = bindings
         self._environment = environment
@@ -128,6 +133,14 @@ class StepPerformer:
             return said is OnResume.RETRY
         protocol: object = self._protocols.get(step.channel_type)  # which may be both kinds, or only the one
         return isinstance(protocol, RepeatingProtocol) and protocol.may_repeat(step, self._specs)
+
+    def call(self, step: ScenarioStep, context: ExecutionContext) -> StepCall:
+        """Give the call that a step would make now. Raises ``TemplateError``."""
+        return self._calls.make(step, self._templates_of(step.definition), context)
+
+    def mask(self, value: JsonValue) -> JsonValue:
+        """Give a value without the environment's secrets."""
+        return self._redactor.mask(value)
 
     def kept_data(self, data: JsonObject) -> JsonObject | None:
         """Give a run's data as the store may have it; None where it holds a secret, or what is no JSON."""
@@ -168,7 +181,7 @@ class StepPerformer:
         response = None if outcome.reply is None else outcome.reply.response
         context.keep(step.alias, status, response, finished)
         result = blank_result(step, status)
-        return self._masked(
+        return masked_result(
             step,
             replace(
                 result,
@@ -186,6 +199,7 @@ class StepPerformer:
                 violations=outcome.violations,
                 fault=fault,
             ),
+            self._redactor,
         )
 
     def _explained(self, step: ScenarioStep, context: ExecutionContext, error: OrchestraError) -> OrchestraError:
@@ -195,8 +209,29 @@ class StepPerformer:
     def _templates_of(self, step: StepDefinition) -> StepTemplates:
         known = self._templates.get(id(step))
         if known is None:  # the definition is kept beside its templates, so that its id stays its own
-            known = self._templates[id(step)] = (step, StepTemplates.of(step))
+            known = self._templates[id(step)] = (step, StepTemplates.of(step, self._listening.default_until(step)))
         return known[1]
+
+    async def prepare(
+        self, steps: Sequence[ScenarioStep], context: ExecutionContext, since: datetime | None
+    ) -> tuple[ScenarioStep, RunFault] | None:
+        """Let the protocols that listen be ready for the steps of a run; give the step at which one is not, and why.
+
+        ``since`` is when the run began, if an earlier worker began it.
+        """
+
+        def announce(step: ScenarioStep) -> StepCall:
+            return self._calls.announce(step, self._templates_of(step.definition), context)
+
+        try:
+            await self._listening.prepare(steps, context, since, announce)
+        except NotReadyError as unready:
+            return unready.step, fault_of(self._explained(unready.step, context, unready.why))
+        return None
+
+    async def release(self, context: ExecutionContext) -> None:
+        """Let the protocols forget a run."""
+        await self._listening.release(context)
 
     async def _carry_out(
         self,
@@ -207,31 +242,10 @@ class StepPerformer:
         deadline: datetime | None,
     ) -> _Outcome:
         policy = WaitPolicy.of(step.definition, self._bindings)
-        call = self._call(step, templates, context, policy.timeout_s)
+        call = self._calls.make(step, templates, context)
         if step.kind is StepKind.ASSERTION:
             return await self._assert(step, templates, call, context, policy, deadline)
         return await self._act(step, replace(call, idempotency_key=key), context)
-
-    def _call(
-        self, step: ScenarioStep, templates: StepTemplates, context: ExecutionContext, timeout_s: float
-    ) -> StepCall:
-        names = context.names()
-        rendered = cast("dict[str, JsonValue]", dict(cast("JsonObject", templates.input.render(names))))
-        if step.definition.channel_type is ChannelType.HTTP_REST:
-            own = cast("JsonObject", rendered.get("headers") or {})
-            more = cast("JsonObject", templates.headers.render(names))
-            rendered["headers"] = {self._bindings.correlation_header: context.correlation_id, **more, **own}
-        parameters = cast("JsonObject", templates.parameters.render(names))
-        return StepCall(
-            step=step.definition,
-            alias=step.alias,
-            correlation_id=context.correlation_id,
-            input=rendered,
-            parameters={"correlationId": context.correlation_id, **parameters},
-            environment=self._environment.environment,
-            secrets=self._environment.secrets,
-            timeout_s=timeout_s,
-        )
 
     async def _act(self, step: ScenarioStep, call: StepCall, context: ExecutionContext) -> _Outcome:
         try:
@@ -247,7 +261,7 @@ class StepPerformer:
         self, step: ScenarioStep, call: StepCall, reply: Reply, context: ExecutionContext
     ) -> tuple[Violation, ...]:
         """Hold a reply against everything that the step expects of it."""
-        unexpected = judge_status(reply.status_code, step.definition)
+        unexpected = judge_reply(reply, step.definition)
         contract = tuple(self.protocol(step.definition).validate(call, reply, self._specs))
         if unexpected:  # rules about a reply of another kind would only repeat that
             return unexpected + contract
@@ -281,12 +295,12 @@ class StepPerformer:
                     reply = await protocol.execute(replace(call, timeout_s=left_s), self._specs)
             except TimeoutError as late:
                 last.exchange = _exchange_of(late) or last.exchange
-                last.violations = (_no_reply(left_s),)
+                last.violations, last.held_at = (_no_reply(left_s),), None
                 return Look(is_final=False)
             except ProtocolViolation as broken:
-                last.exchange, last.violations = broken.exchange, (broken.violation,)
+                last.exchange, last.violations, last.held_at = broken.exchange, (broken.violation,), None
                 return Look(is_final=False)
-            last.reply, last.exchange, last.held_at = reply, reply.exchange, None
+            last.reply, last.exchange = reply, reply.exchange
             found = self._find(step, templates, call, reply, context, last)
             history.add(found.observed, self._clock.now())
             if not found.is_final:
@@ -301,9 +315,11 @@ class StepPerformer:
                 )
             return found
 
-        found, _ = await wait_for(look, policy, deadline, self._clock, f"{context.run_id}/{step.alias}")
+        rest = self._listening.rest(step.definition, call)
+        found, _ = await wait_for(look, policy, deadline, self._clock, f"{context.run_id}/{step.alias}", rest=rest)
         violations = last.violations
         if not found.is_final:
+            last.held_at = None
             waited = round((self._clock.now() - began) / timedelta(milliseconds=1))
             violations = (self._unfulfilled(step, last, polls, policy, waited),)
             if last.reply is not None:
@@ -328,19 +344,28 @@ class StepPerformer:
             parts = templates.fail_when.explain(names)
             last.violations = (_gave_up(definition, parts),)
             return Look(is_final=True, observed=observed_value(parts))
-        unexpected = judge_status(reply.status_code, definition)
+        unexpected = judge_reply(reply, definition)
         if unexpected:
-            last.violations = unexpected
-            return Look(is_final=False, observed={"status": reply.status_code})
+            last.violations, last.held_at = unexpected, None
+            return Look(is_final=False, observed={"status": reply.status_name or reply.status_code})
         if templates.until is None:
             return self._find_by_rules(step, call, reply, names, last)
         finding = check_rule(templates.until, names)
         if not finding.holds:
-            last.violations, last.parts = (), finding.parts
+            last.violations, last.parts, last.held_at = (), finding.parts, None
             return Look(is_final=False, observed=observed_value(finding.parts))
-        last.held_at = self._clock.now()
+        observed = observed_value(templates.until.explain(names))
+        if not self._is_stable(definition, last):
+            last.violations, last.parts = (), ()
+            return Look(is_final=False, observed=observed)
         last.violations = self._judge(step, call, reply, context)
-        return Look(is_final=True, observed=observed_value(templates.until.explain(names)))
+        return Look(is_final=True, observed=observed)
+
+    def _is_stable(self, definition: StepDefinition, last: _LastLook) -> bool:
+        """Note that what is awaited holds now, and tell whether it has held for as long as it has to."""
+        now = self._clock.now()
+        last.held_at = last.held_at or now
+        return now - last.held_at >= timedelta(milliseconds=definition.stable_for_ms or 0)
 
     def _find_by_rules(
         self, step: ScenarioStep, call: StepCall, reply: Reply, names: Mapping[str, object], last: _LastLook
@@ -348,9 +373,11 @@ class StepPerformer:
         """Judge one poll of an assertion without ``until``: it is over as soon as all its rules hold."""
         broken = judge_rules(step.definition.business_rules, names, step.definition)
         if broken:
-            last.violations = broken
+            last.violations, last.held_at = broken, None
             return Look(is_final=False, observed=_first_parts(broken))
-        last.held_at = self._clock.now()
+        if not self._is_stable(step.definition, last):
+            last.violations = ()
+            return Look(is_final=False, observed=True)
         last.violations = tuple(self.protocol(step.definition).validate(call, reply, self._specs))
         return Look(is_final=True, observed=True)
 
@@ -360,7 +387,10 @@ class StepPerformer:
         definition = step.definition
         kind = self.protocol(definition).unfulfilled
         looked = "once" if polls == 1 else f"{polls} times"
-        condition = definition.until or " and ".join(rule.rule for rule in definition.business_rules) or "a reply"
+        rules = " and ".join(rule.rule for rule in definition.business_rules)
+        condition = definition.until or rules or self._listening.default_until(definition) or "a reply"
+        stable_ms = definition.stable_for_ms
+        span = f" for {stable_ms} ms on end" if stable_ms else ""
         details: dict[str, JsonValue] = {
             "rule": condition,
             "timeoutMs": round(policy.timeout_s * 1000),
@@ -371,7 +401,9 @@ class StepPerformer:
         elif last.violations:
             details["parts"] = last.violations[0].details.get("parts", [])
             details["because"] = "; ".join(violation.message for violation in last.violations)
-        return Violation(kind, "until", f"'{condition}' did not hold within {waited_ms} ms, looked {looked}", details)
+        return Violation(
+            kind, "until", f"'{condition}' did not hold{span} within {waited_ms} ms, looked {looked}", details
+        )
 
     def _export(self, templates: StepTemplates, outcome: _Outcome, context: ExecutionContext) -> dict[str, JsonValue]:
         if outcome.reply is None or outcome.violations or not templates.exports:
@@ -390,62 +422,6 @@ class StepPerformer:
         if outcome.held_at is None or caused_at is None:
             return None
         return max(0.0, (outcome.held_at - caused_at) / timedelta(milliseconds=1))
-
-    def _masked(self, step: ScenarioStep, result: StepResult) -> StepResult:
-        """Give the result without secrets, its violations with the place of the step in the sidecar."""
-        mask = self._redactor.mask
-        place = step.definition.place
-        placed: JsonObject = {} if place is None else {"place": str(place)}
-        response = result.response
-        if response is not None and isinstance(headers := response.get("headers"), Mapping):
-            response = {**response, "headers": mask_headers(headers)}
-        exchange = result.exchange
-        if exchange is not None:
-            exchange = Exchange(
-                cast("JsonObject", mask(exchange.request)),
-                cast("JsonObject | None", mask(exchange.response)),
-                self._redactor.mask_text(exchange.reproduce),
-            )
-        shown = cast("JsonObject | None", mask(response))
-        return replace(
-            result,
-            response=shown,
-            masked=shown != result.response,
-            exchange=exchange,
-            exported=cast("JsonObject", mask(result.exported)),
-            observations=tuple(replace(seen, value=mask(seen.value)) for seen in result.observations),
-            violations=tuple(
-                replace(
-                    violation,
-                    message=self._redactor.mask_text(violation.message),
-                    details=cast("JsonObject", mask({**violation.details, **placed})),
-                )
-                for violation in result.violations
-            ),
-            fault=None
-            if result.fault is None
-            else replace(result.fault, message=self._redactor.mask_text(result.fault.message)),
-        )
-
-
-def blank_result(step: ScenarioStep, status: StepStatus, *, reason: str | None = None) -> StepResult:
-    """Give the result of a step of which nothing but its state is known."""
-    return StepResult(
-        alias=step.alias,
-        name=step.name,
-        kind=step.kind,
-        channel_type=step.definition.channel_type,
-        element_id=step.element_id,
-        order_index=step.order_index,
-        status=status,
-        reason=reason,
-        clean_up=step.cleans_up is not None,
-    )
-
-
-def fault_of(error: OrchestraError) -> RunFault:
-    """Give an error of ours as reports and the store carry it."""
-    return RunFault(type(error).__name__, error.fact, error.hint, None if error.place is None else str(error.place))
 
 
 def _is_cancelled(stop: BaseException) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
-from pytest_orchestra.engine.ports import Lease, LockHolder, RunState, RunStore, StepIntent, StoredRun
+from pytest_orchestra.engine.ports import Lease, LockHolder, RunState, RunStore, SignOfLife, StepIntent, StoredRun
 from pytest_orchestra.errors import StoreUnavailableError
 from pytest_orchestra.model.json import JsonObject
 from pytest_orchestra.model.run import RunAttempt, RunStatus, StepResult, SuiteRun, SuiteRunStatus, TestRun
@@ -83,6 +83,18 @@ class StoreGuard:
     async def claim(self, run_id: str, owner: str, ttl_s: float) -> Lease | None:
         """Take the lease of a run, if it is free."""
         return await self._ask(lambda: self._store.claim(run_id, owner, ttl_s))
+
+    async def sign_in(self, suite_run_id: str, owner: str, ttl_s: float) -> None:
+        """Show that a worker is alive."""
+        await self._ask(lambda: self._store.sign_in(suite_run_id, owner, ttl_s))
+
+    async def sign_out(self, suite_run_id: str, owner: str) -> None:
+        """Let a worker leave."""
+        await self._ask(lambda: self._store.sign_out(suite_run_id, owner))
+
+    async def read_signs(self, suite_run_id: str) -> Sequence[SignOfLife]:
+        """Give the workers that have not left."""
+        return await self._ask(lambda: self._store.read_signs(suite_run_id))
 
     async def take_lock(self, lease: Lease, name: str) -> LockHolder | None:
         """Take a lock for a run, if it is free."""

@@ -25,21 +25,27 @@ _LONGEST_RESPECT_S: Final = 5.0
 
 @dataclass(frozen=True, slots=True)
 class WaitPolicy:
-    """How long to wait and how often to look. Seconds."""
+    """How long to wait and how often to look. Seconds.
+
+    ``stable_s`` is how long what is awaited must go on to hold; ``timeout_s`` is all the time there is, that included.
+    """
 
     timeout_s: float
     interval_s: float
     factor: float = 1.0
     longest_interval_s: float = 5.0
+    stable_s: float = 0.0
 
     @classmethod
     def of(cls, step: StepDefinition, bindings: Bindings) -> WaitPolicy:
         """Take what the step says, else what its sidecar says."""
         timeout = step.timeout_ms if step.timeout_ms is not None else bindings.timeout_ms
         interval = step.poll_interval_ms if step.poll_interval_ms is not None else bindings.poll_interval_ms
+        stable_s = (step.stable_for_ms or 0) / 1000
+        timeout_s = timeout / 1000 + stable_s
         if step.backoff is None:
-            return cls(timeout / 1000, interval / 1000)
-        return cls(timeout / 1000, interval / 1000, step.backoff.factor, step.backoff.max_interval_ms / 1000)
+            return cls(timeout_s, interval / 1000, stable_s=stable_s)
+        return cls(timeout_s, interval / 1000, step.backoff.factor, step.backoff.max_interval_ms / 1000, stable_s)
 
     def pause(self, polls: int) -> float:
         """Give the pause after that many polls (at least 1), in seconds."""
@@ -102,12 +108,19 @@ class Pace:
 
 
 async def wait_for(
-    look: Callable[[float], Awaitable[Look]], policy: WaitPolicy, deadline: datetime, clock: Clock, seed: str = ""
+    look: Callable[[float], Awaitable[Look]],
+    policy: WaitPolicy,
+    deadline: datetime,
+    clock: Clock,
+    seed: str = "",
+    *,
+    rest: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> tuple[Look, int]:
     """Look again and again until a look is final or the deadline has passed; give the last look and their number.
 
     ``look`` gets the seconds that are left (never less than one interval, so that the last look has a chance).
-    There is no pause after a final look, and the last look falls on the deadline. Pauses are those of :class:`Pace`.
+    There is no pause after a final look, and the last look falls on the deadline. Pauses are those of :class:`Pace`;
+    ``rest`` spends them, and may return sooner where there is news.
     """
     pace, look_s = Pace(policy, seed), 0.0
 
@@ -133,7 +146,7 @@ async def wait_for(
         return found
 
     retrying = AsyncRetrying(
-        sleep=asyncio.sleep,
+        sleep=rest,
         stop=is_over,
         wait=pause,
         retry=retry_if_result(lambda found: not found.is_final),

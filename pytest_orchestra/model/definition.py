@@ -7,8 +7,7 @@ JSON Schema, and are frozen. Field names are ``snake_case`` here and ``camelCase
 from __future__ import annotations
 
 import re
-from enum import StrEnum
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import (
     AfterValidator,
@@ -27,6 +26,20 @@ from pydantic.alias_generators import to_camel
 from pydantic.json_schema import JsonSchemaValue, SkipJsonSchema
 from pydantic_core import CoreSchema
 
+from pytest_orchestra.model.vocabulary import (
+    GRPC_STATUSES,
+    ActionMode,
+    BarrierReaction,
+    CallMode,
+    ChannelType,
+    Criterion,
+    OnResume,
+    RetryCause,
+    RunMode,
+    ScenarioStatus,
+    StepKind,
+    ValueMatcherMode,
+)
 from pytest_orchestra.problem import Place
 
 __all__ = [
@@ -36,11 +49,15 @@ __all__ = [
     "BarrierReaction",
     "Bindings",
     "CallMode",
+    "ChannelName",
     "ChannelType",
     "Criterion",
+    "CustomAssertion",
+    "CustomStep",
     "Definition",
     "Dependency",
     "EndpointRef",
+    "InputDefinition",
     "OnResume",
     "Retry",
     "RetryCause",
@@ -50,10 +67,17 @@ __all__ = [
     "ScenarioStatus",
     "StepDefinition",
     "StepKind",
+    "StepLibrary",
+    "ValueMatcherMode",
 ]
 
 Alias = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 """A name that templates can use: letters, digits and underscores."""
+
+ChannelName = Annotated[
+    ChannelType | Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]*$")], Field(union_mode="left_to_right")
+]
+"""One of the channels in the box, or that of a protocol of your own, in capitals."""
 
 ScenarioKey = Annotated[str, StringConstraints(pattern=r"^[^\s/:\[\]][^/:\[\]]*$", max_length=120)]
 """A name that node ids can use: no '/', ':', '[' or ']'."""
@@ -80,97 +104,6 @@ class Definition(BaseModel):
         if cls.short_form is None:
             return schema
         return {"anyOf": [{"type": "string", "description": cls.short_form}, schema]}
-
-
-class StepKind(StrEnum):
-    """What a step is for."""
-
-    ACTION = "ACTION"
-    ASSERTION = "ASSERTION"
-    BARRIER = "BARRIER"
-
-
-class ChannelType(StrEnum):
-    """What a step speaks to the system under test."""
-
-    HTTP_REST = "HTTP_REST"
-    KAFKA = "KAFKA"
-    GRPC = "GRPC"
-    DB = "DB"
-    QUEUE = "QUEUE"
-
-
-class ActionMode(StrEnum):
-    """Whether the scenario waits for an action's reply."""
-
-    SYNC = "SYNC"
-    FIRE_AND_FORGET = "FIRE_AND_FORGET"
-
-
-class BarrierReaction(StrEnum):
-    """What a barrier does when a step that it tracks failed."""
-
-    ABORT_SUITE = "abortSuite"
-    FAIL_SCENARIO = "failScenario"
-    CONTINUE = "continue"
-
-
-class OnResume(StrEnum):
-    """What a resumed run does about an action of which nobody knows whether it took effect."""
-
-    RETRY = "retry"
-    FAIL = "fail"
-
-
-class RetryCause(StrEnum):
-    """A type of violation that lets a step be tried again."""
-
-    HTTP_ERROR = "HTTP_ERROR"
-    CONTRACT_VIOLATION = "CONTRACT_VIOLATION"
-    BUSINESS_RULE_VIOLATION = "BUSINESS_RULE_VIOLATION"
-    TIMEOUT = "TIMEOUT"
-    VALIDATION_ERROR = "VALIDATION_ERROR"
-    DB_ASSERTION_FAILED = "DB_ASSERTION_FAILED"
-    KAFKA_MESSAGE_NOT_FOUND = "KAFKA_MESSAGE_NOT_FOUND"
-    QUEUE_MESSAGE_NOT_FOUND = "QUEUE_MESSAGE_NOT_FOUND"
-
-
-class CallMode(StrEnum):
-    """What a call activity stands for: the nodes of the called process, or one step."""
-
-    INLINE = "inline"
-    OPAQUE = "opaque"
-
-
-class Criterion(StrEnum):
-    """A coverage criterion: every node; every sequence flow; every branch of every decision; every pair of branches of
-    independent decisions and of inclusive gateways; every loop not repeated, once, and more often; every two concurrent
-    steps that share something, in both orders.
-    """
-
-    NODE = "node"
-    EDGE = "edge"
-    DECISION = "decision"
-    PAIRWISE = "pairwise"
-    LOOP = "loop"
-    RACE = "race"
-
-
-class ScenarioStatus(StrEnum):
-    """The state of a scenario's definition."""
-
-    DRAFT = "DRAFT"
-    PUBLISHED = "PUBLISHED"
-    DEPRECATED = "DEPRECATED"
-
-
-class RunMode(StrEnum):
-    """How much of a scenario runs."""
-
-    RUN_ALL_STEPS = "RUN_ALL_STEPS"
-    STOP_ON_FIRST_FAILURE = "STOP_ON_FIRST_FAILURE"
-    SINGLE_STEP = "SINGLE_STEP"
-    FROM_STEP = "FROM_STEP"
 
 
 class EndpointRef(Definition):
@@ -201,15 +134,27 @@ class Rule(Definition):
 
     short_form: ClassVar[str | None] = "The expression."
 
-    rule: str
+    rule: str = ""
     """The expression, for example `response.body.total == data.total`."""
     name: str | None = None
     """What the rule means, in words; reports show it."""
+    use: Alias | None = None
+    """The custom assertion of `customAssertions` whose rules these are, instead of `rule`."""
+    arguments: dict[Alias, JsonValue] = Field(default_factory=dict, alias="with")
+    """Values or templates for the inputs of that custom assertion."""
 
     @model_validator(mode="before")
     @classmethod
     def _short_form(cls, value: Any) -> Any:
         return {"rule": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _complete(self) -> Rule:
+        if bool(self.rule) is bool(self.use):
+            raise ValueError("a rule has either 'rule' or 'use'")
+        if self.arguments and not self.use:
+            raise ValueError("'with' belongs to 'use'")
+        return self
 
 
 class Backoff(Definition):
@@ -256,6 +201,16 @@ def _flattened(step: dict[str, Any]) -> dict[str, Any]:
     return flat
 
 
+_TELLING_FIELDS: Final = {
+    "sql": ChannelType.DB,
+    "topic": ChannelType.KAFKA,
+    "queueName": ChannelType.QUEUE,
+    "queue_name": ChannelType.QUEUE,
+    "exchange": ChannelType.QUEUE,
+}
+"""The fields that only steps of one channel have."""
+
+
 def _list_of_steps(value: Any) -> Any:
     """Let one step stand for a list of one."""
     return [value] if isinstance(value, dict) else value
@@ -277,10 +232,16 @@ class StepDefinition(Definition):
     """How templates call the step's result; made from the element's name if absent."""
     name: str | None = None
     """The step in words; the element's name if absent."""
+    use: Alias | None = None
+    """The custom step of `customSteps` whose steps stand here; nothing but `alias`, `with` and `finally` stands beside
+    it."""
+    arguments: dict[Alias, JsonValue] = Field(default_factory=dict, alias="with")
+    """Values or templates for the inputs of that custom step."""
     kind: StepKind = StepKind.ACTION
     """`ACTION`, `ASSERTION` or `BARRIER`; inferred from `until` or `sql` (assertion) and `trackedSteps` (barrier)."""
-    channel_type: ChannelType = ChannelType.HTTP_REST
-    """What the step speaks; `DB` is inferred from `sql`."""
+    channel_type: ChannelName = ChannelType.HTTP_REST
+    """What the step speaks: `HTTP_REST`, `DB`, `KAFKA`, `QUEUE`, `GRPC`, or the channel of a protocol of your own.
+    `DB` is inferred from `sql`, `KAFKA` from `topic`, `QUEUE` from `queueName` and `exchange`."""
     endpoint_ref: EndpointRef | None = None
     """The operation to call: `service.operationId` or `service.METHOD /path`."""
     mode: ActionMode = ActionMode.SYNC
@@ -288,7 +249,33 @@ class StepDefinition(Definition):
     input_template: dict[str, JsonValue] = Field(default_factory=dict)
     """What is sent; for HTTP: `path`, `query`, `headers`, `cookies`, `body`, `mediaType`."""
     headers: dict[str, JsonValue] = Field(default_factory=dict)
-    """More HTTP headers."""
+    """More headers: of the HTTP request, of the message that is published, or that a message which is awaited must
+    have; for gRPC, its metadata."""
+    breaks_contract: bool = False
+    """Whether the request breaks the specification on purpose; else such a request is an error."""
+    follow_redirects: bool = False
+    """Whether HTTP redirects are followed; else they are replies like any other."""
+    cluster_alias: str | None = None
+    """The alias of the Kafka cluster; may be absent where the environment has only one."""
+    topic: str | None = None
+    """The Kafka topic, which may be a template over `data`, `environment`, `suite`, `fixture` and `correlationId`."""
+    broker_alias: str | None = None
+    """The alias of the queue broker; may be absent where the environment has only one."""
+    queue_name: str | None = None
+    """The queue to publish to or, in an assertion, to look at; may be a template like `topic`."""
+    exchange: str | None = None
+    """The exchange to publish to or, in an assertion, to listen at; may be a template like `topic`."""
+    routing_key: str | None = None
+    """The routing key of what is published, or the pattern of what is listened to (`orders.#`); may be a template."""
+    key_expression: str | None = None
+    """The key of a Kafka message: what is sent, or what a message that is awaited must have."""
+    value_template: JsonValue = None
+    """The value of a message: what is sent, or what that of an awaited message must match."""
+    value_matcher_mode: ValueMatcherMode = ValueMatcherMode.SUBSET
+    """How an awaited message's value is compared with `valueTemplate`: `SUBSET`, `EXACT` or `REGEX`."""
+    correlation_id_expr: str | None = None
+    """Where a message has the correlation id, over `message`: `message.value.meta.requestId`. Its header or property is
+    looked at if absent; `none` lets any message in."""
     data_source: str | None = None
     """The alias of the database."""
     sql: str | None = None
@@ -296,7 +283,8 @@ class StepDefinition(Definition):
     parameters: dict[str, JsonValue] = Field(default_factory=dict)
     """Values or templates of the SQL parameters; `correlationId` is there already."""
     expected_status_code: int | str | list[int | str] | None = None
-    """A status code, a range such as `2XX`, or a list of them; `2XX` if absent."""
+    """A status code, a range such as `2XX`, or a list of them; `2XX` if absent. For gRPC the name of a status,
+    `NOT_FOUND`; `OK` if absent."""
     business_rules: list[Rule] = Field(default_factory=list)
     """Expressions over the response that must hold."""
     schema_refs: list[str] = Field(default_factory=list)
@@ -313,6 +301,9 @@ class StepDefinition(Definition):
     """The pause between two polls."""
     backoff: Backoff | None = None
     """How that pause grows."""
+    stable_for_ms: int | None = Field(default=None, gt=0)
+    """How long what is awaited must go on to hold, before it counts: `until: count == 0` with `stableForMs: 2000` is
+    for what must not happen. It comes on top of `timeoutMs`."""
     caused_by: Alias | None = None
     """The action whose effect is awaited; the action before it if absent."""
     export_as: dict[Alias, str] = Field(default_factory=dict)
@@ -337,11 +328,11 @@ class StepDefinition(Definition):
         if not isinstance(value, dict):
             return value
         flat = _flattened(value)
-        if "sql" in flat:
-            flat.setdefault("kind", StepKind.ASSERTION)
-            if "channelType" not in flat:
-                flat.setdefault("channel_type", ChannelType.DB)
-        elif "until" in flat:
+        if "channelType" not in flat:
+            channel = next((channel for name, channel in _TELLING_FIELDS.items() if name in flat), None)
+            if channel is not None:
+                flat.setdefault("channel_type", channel)
+        if "sql" in flat or "until" in flat:
             flat.setdefault("kind", StepKind.ASSERTION)
         elif "trackedSteps" in flat or "tracked_steps" in flat:
             flat.setdefault("kind", StepKind.BARRIER)
@@ -351,7 +342,7 @@ class StepDefinition(Definition):
     @classmethod
     def _known_status(cls, value: int | str | list[int | str] | None) -> Any:
         for code in value if isinstance(value, list) else [value]:
-            if code is not None and not re.fullmatch(r"[1-5](\d\d|XX)", str(code)):
+            if code is not None and not re.fullmatch(r"[1-5](\d\d|XX)", str(code)) and code not in GRPC_STATUSES:
                 raise ValueError(f"'{code}' is neither a status code nor a range such as '2XX'")
         return value
 
@@ -361,6 +352,15 @@ class StepDefinition(Definition):
             if self.retry is not None:
                 raise ValueError("a barrier has no 'retry'; the steps that it tracks may have one")
             return self
+        if self.use is not None:
+            other = self.model_fields_set - {"use", "alias", "arguments", "clean_up", "place"}
+            if other:
+                fields = type(self).model_fields
+                named = ", ".join(f"'{fields[name].alias}'" for name in sorted(other))
+                raise ValueError(f"{named} cannot stand beside 'use': the custom step has that")
+            return self
+        if self.arguments:
+            raise ValueError("'with' belongs to 'use'")
         if self.channel_type is ChannelType.HTTP_REST and self.endpoint_ref is None:
             raise ValueError("an HTTP step needs 'endpointRef'")
         if self.channel_type is ChannelType.DB and (not self.sql or not self.data_source):
@@ -370,6 +370,54 @@ class StepDefinition(Definition):
 
 CleanUp = Annotated[list[StepDefinition], BeforeValidator(_list_of_steps), AfterValidator(_clean_up_steps)]
 StepDefinition.model_rebuild()
+
+
+class InputDefinition(Definition):
+    """An input of a custom step or assertion."""
+
+    description: str | None = None
+    """What it is for."""
+    required: bool = True
+    """Whether it must be given; what is neither given nor has a `default` is null."""
+    default: JsonValue = None
+    """Its value, or a template of it, where none is given."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _optional_by_default(cls, value: Any) -> Any:
+        if value is None:
+            return {}
+        return {"required": False, **value} if isinstance(value, dict) and "default" in value else value
+
+
+class CustomStep(Definition):
+    """A step of your own, made of others: `{{input.NAME}}` in them is what it is used with."""
+
+    description: str | None = None
+    inputs: dict[Alias, InputDefinition] = Field(default_factory=dict)
+    """What it is used `with`, by name; an empty entry is a required input."""
+    steps: Annotated[list[StepDefinition], BeforeValidator(_list_of_steps)] = Field(min_length=1)
+    """What is done. Their aliases are its own: outside they are `ALIAS_inner`."""
+    outputs: dict[Alias, str] = Field(default_factory=dict)
+    """What later steps read as `step.ALIAS.outputs.NAME`: name to expression over its own steps and inputs."""
+
+
+class CustomAssertion(Definition):
+    """Rules under a name, which `businessRules` may `use`."""
+
+    description: str | None = None
+    inputs: dict[Alias, InputDefinition] = Field(default_factory=dict)
+    rules: list[Rule] = Field(min_length=1)
+
+
+class StepLibrary(Definition):
+    """A file of custom steps and assertions, which sidecars include."""
+
+    include: list[str] = Field(default_factory=list)
+    """More such files, relative to this one."""
+    custom_steps: dict[Alias, CustomStep] = Field(default_factory=dict)
+    custom_assertions: dict[Alias, CustomAssertion] = Field(default_factory=dict)
+    place: SkipJsonSchema[Place | None] = Field(default=None, exclude=True, repr=False)
 
 
 class Dependency(Definition):
@@ -442,6 +490,12 @@ class Bindings(Definition):
     """The same for single nodes: how often they may be visited again."""
     bindings: dict[str, list[StepDefinition]] = Field(default_factory=dict)
     """Element (id or name) to its steps; an empty list says that nothing is to be done there."""
+    include: list[str] = Field(default_factory=list)
+    """Files of custom steps and assertions, relative to this file."""
+    custom_steps: dict[Alias, CustomStep] = Field(default_factory=dict)
+    """Steps of your own by name, each made of others; a step says `use: NAME` and `with: {input: value}`."""
+    custom_assertions: dict[Alias, CustomAssertion] = Field(default_factory=dict)
+    """Rules of your own by name; a rule says `use: NAME` and `with: {input: value}`."""
     infer_bindings: bool = True
     """Whether elements that are not bound here get a step where the model itself names their operation: by
     `operationRef`, a vendor's connector, or an `operationId` as name."""
@@ -451,8 +505,9 @@ class Bindings(Definition):
     shared_resources: dict[str, list[str]] = Field(default_factory=dict)
     """What concurrent elements (ids or names) share, by a name of your own; steps of the same endpoint or table share
     it without being told."""
-    races: bool = True
-    """Whether concurrent elements that share something, of which one changes it, are also run in the other order."""
+    races: bool | Literal["at-once"] = True
+    """Whether concurrent elements that share something, of which one changes it, are also run in the other order; with
+    `at-once` their actions also meet: each is sent without waiting for the others, and a barrier waits for all."""
     witnesses: bool = True
     """Whether a scenario that no data set fits gets one that is made for it."""
     boundary_values: bool = False

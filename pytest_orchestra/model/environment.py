@@ -6,7 +6,7 @@ The profiles are what a user writes in ``environments.yaml``. Text fields may ho
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, JsonValue, field_validator, model_validator
 from pydantic.json_schema import SkipJsonSchema
@@ -15,10 +15,17 @@ from pytest_orchestra.model.definition import Definition
 from pytest_orchestra.problem import Place
 
 __all__ = [
+    "ApiKeyAuth",
+    "BasicAuth",
+    "BearerAuth",
+    "ConnectionProfile",
     "DbConnectionProfile",
     "Environment",
     "KafkaClusterProfile",
+    "OAuth2Auth",
     "QueueBrokerProfile",
+    "SchemaRegistryProfile",
+    "ServiceAuth",
     "ServiceProfile",
 ]
 
@@ -27,6 +34,109 @@ def _checked_ref(value: str | None) -> str | None:
     if value is not None and not value.startswith(("env:", "file:")):
         raise ValueError("a secret is given by reference, 'env:NAME' or 'file:PATH'")
     return value
+
+
+class BasicAuth(Definition):
+    """User name and password (RFC 7617)."""
+
+    username: str | None = None
+    username_ref: str | None = None
+    """The user name, where it is a secret."""
+    password_ref: str
+
+    _refs = field_validator("username_ref", "password_ref")(_checked_ref)
+
+    @model_validator(mode="after")
+    def _named(self) -> BasicAuth:
+        if (self.username is None) == (self.username_ref is None):
+            raise ValueError("give one of 'username' and 'usernameRef'")
+        return self
+
+
+class BearerAuth(Definition):
+    """A token that is there already (RFC 6750); in short just its reference."""
+
+    short_form: ClassVar[str | None] = "The reference of the token."
+
+    token_ref: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, value: Any) -> Any:
+        return {"token_ref": value} if isinstance(value, str) else value
+
+    _ref = field_validator("token_ref")(_checked_ref)
+
+
+class ApiKeyAuth(Definition):
+    """An API key; in short just its reference. Its name and place are those of the specification's security scheme."""
+
+    short_form: ClassVar[str | None] = "The reference of the key."
+
+    value_ref: str
+    name: str | None = None
+    """The header, query parameter or cookie that carries it, where the specification does not say."""
+    location: Literal["header", "query", "cookie"] = Field(default="header", alias="in")
+    """`header`, `query` or `cookie`; goes with `name`."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, value: Any) -> Any:
+        return {"value_ref": value} if isinstance(value, str) else value
+
+    _ref = field_validator("value_ref")(_checked_ref)
+
+
+class OAuth2Auth(Definition):
+    """A client of an OAuth 2.0 authorization server (RFC 6749), which gives it tokens."""
+
+    grant: Literal["clientCredentials", "password"] = "clientCredentials"
+    """`clientCredentials`, or `password` for the user of `username` and `passwordRef`."""
+    token_url: str | None = None
+    """Where tokens are fetched; what the specification says if absent."""
+    client_id: str | None = None
+    client_id_ref: str | None = None
+    """The client's id, where it is a secret."""
+    client_secret_ref: str | None = None
+    client_authentication: Literal["basic", "body"] = "basic"
+    """Whether the client's id and secret go in a header (`basic`) or in the `body` of the token request."""
+    username: str | None = None
+    username_ref: str | None = None
+    """The user name, where it is a secret."""
+    password_ref: str | None = None
+    scopes: list[str] | None = None
+    """What the token is for; the scopes that the operation asks for if absent."""
+    parameters: dict[str, str] = Field(default_factory=dict)
+    """More fields of the token request: `audience`, `resource` ..."""
+
+    _refs = field_validator("client_id_ref", "client_secret_ref", "username_ref", "password_ref")(_checked_ref)
+
+    @model_validator(mode="after")
+    def _complete(self) -> OAuth2Auth:
+        if (self.client_id is None) == (self.client_id_ref is None):
+            raise ValueError("give one of 'clientId' and 'clientIdRef'")
+        has_user = (self.username is not None or self.username_ref is not None) and self.password_ref is not None
+        if self.grant == "password" and not has_user:
+            raise ValueError("grant 'password' needs 'username' or 'usernameRef', and 'passwordRef'")
+        return self
+
+
+class ServiceAuth(Definition):
+    """How calls of a service are authenticated: of each kind at most one, and the operation's specification chooses."""
+
+    basic: BasicAuth | None = None
+    bearer: BearerAuth | None = None
+    api_key: ApiKeyAuth | None = None
+    api_key_refs: dict[str, str] = Field(default_factory=dict)
+    """API keys by the name of their security scheme, by reference, where there are several."""
+    oauth2: OAuth2Auth | None = None
+
+    @field_validator("api_key_refs")
+    @classmethod
+    def _refs(cls, value: dict[str, str]) -> dict[str, str]:
+        for ref in value.values():
+            _checked_ref(ref)
+        return value
 
 
 class ServiceProfile(Definition):
@@ -41,6 +151,22 @@ class ServiceProfile(Definition):
     header_refs: dict[str, str] = Field(default_factory=dict)
     """Headers whose values are secrets, by reference."""
     verify_tls: bool = True
+    """Whether the certificate of the service is checked."""
+    ca_file: str | None = None
+    """A file of certificates (PEM) that are trusted, besides those of the machine; relative to this file."""
+    certificate_file: str | None = None
+    """The client's own certificate (PEM), where the service asks for one; relative to this file."""
+    key_file: str | None = None
+    """The key of that certificate (PEM), if it is not in the same file."""
+    key_password_ref: str | None = None
+    auth: ServiceAuth | None = None
+    """How calls are authenticated, as far as the operation's specification asks for it."""
+    proxy: str | None = None
+    """The proxy that calls go through, `http://host:port`; those of the process environment do not count."""
+    proxy_username_ref: str | None = None
+    proxy_password_ref: str | None = None
+    http_version: Literal["1.1", "2"] = "1.1"
+    """`2` speaks HTTP/2 and takes no less; needs the extra `http2`."""
     max_concurrency: int | None = Field(default=None, ge=1)
     """How many calls of one session it gets at once; any number if absent."""
 
@@ -48,6 +174,8 @@ class ServiceProfile(Definition):
     @classmethod
     def _short_form(cls, value: Any) -> Any:
         return {"base_url": value} if isinstance(value, str) else value
+
+    _key_ref = field_validator("key_password_ref", "proxy_username_ref", "proxy_password_ref")(_checked_ref)
 
     @field_validator("header_refs")
     @classmethod
@@ -63,7 +191,8 @@ class DbConnectionProfile(Definition):
     short_form: ClassVar[str | None] = "Its URL, without password."
 
     url: str
-    """`postgresql://host:port/name`, without password."""
+    """`postgresql://host:port/name`, without password; of any other database SQLAlchemy's URL, `sqlite:///shop.db`,
+    `mysql+aiomysql://host:port/name`, for which `pytest-orchestra[sqlalchemy]` is needed."""
     username_ref: str | None = None
     password_ref: str | None = None
     default_schema: str | None = None
@@ -76,19 +205,110 @@ class DbConnectionProfile(Definition):
     _refs = field_validator("username_ref", "password_ref")(_checked_ref)
 
 
+class SchemaRegistryProfile(Definition):
+    """A schema registry that speaks Confluent's protocol; in short just its URL."""
+
+    short_form: ClassVar[str | None] = "Its URL, without password."
+
+    url: str
+    username_ref: str | None = None
+    password_ref: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, value: Any) -> Any:
+        return {"url": value} if isinstance(value, str) else value
+
+    _refs = field_validator("username_ref", "password_ref")(_checked_ref)
+
+
 class KafkaClusterProfile(Definition):
-    """A Kafka cluster."""
+    """A Kafka cluster; in short just its bootstrap servers."""
+
+    short_form: ClassVar[str | None] = "Its bootstrap servers, `host:port,host:port`."
 
     bootstrap_servers: str
+    """`host:port` of one broker or several, with commas between them."""
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] | None = None
+    """How its brokers are spoken to; `PLAINTEXT` if absent, with `saslMechanism` or `usernameRef` `SASL_PLAINTEXT`."""
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
+    """How one logs in; `PLAIN` if absent."""
+    username_ref: str | None = None
+    password_ref: str | None = None
     security_profile_ref: str | None = None
+    """A secret that is a JSON object with `securityProtocol`, `saslMechanism`, `username` and `password`, in place of
+    the four fields; one of them that is there counts first."""
+    ca_file: str | None = None
+    """A file of certificates (PEM) that are trusted, besides those of the machine; relative to this file."""
+    certificate_file: str | None = None
+    """The client's own certificate (PEM), where the brokers ask for one; relative to this file."""
+    key_file: str | None = None
+    """The key of that certificate (PEM), if it is not in the same file."""
+    key_password_ref: str | None = None
+    create_topics: bool = False
+    """Whether topics that do not exist are created, with one partition; else they are an error."""
+    schema_registry: SchemaRegistryProfile | None = None
+    """Where the schemas of Avro and Protobuf values are."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, value: Any) -> Any:
+        return {"bootstrap_servers": value} if isinstance(value, str) else value
+
+    _refs = field_validator("username_ref", "password_ref", "key_password_ref")(_checked_ref)
 
 
 class QueueBrokerProfile(Definition):
-    """A queue broker."""
+    """A queue broker; in short just its URL."""
+
+    short_form: ClassVar[str | None] = "Its URL, `amqp://host:port/vhost`, without password."
 
     endpoint: str
+    """`amqp://host:port/vhost` or, with TLS, `amqps://host:port/vhost`, without password."""
     kind: str = "RABBITMQ"
+    """What the broker is; `RABBITMQ` also stands for others that speak AMQP 0-9-1."""
+    username_ref: str | None = None
+    """Who logs in; the user in the URL if absent, else `guest`."""
+    password_ref: str | None = None
     credentials_ref: str | None = None
+    """User and password as one secret, `user:password`, in place of the two references."""
+    ca_file: str | None = None
+    """A file of certificates (PEM) that are trusted, besides those of the machine; relative to this file."""
+    certificate_file: str | None = None
+    """The client's own certificate (PEM), where the broker asks for one; relative to this file."""
+    key_file: str | None = None
+    """The key of that certificate (PEM), if it is not in the same file."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, value: Any) -> Any:
+        return {"endpoint": value} if isinstance(value, str) else value
+
+    _refs = field_validator("username_ref", "password_ref", "credentials_ref")(_checked_ref)
+
+
+class ConnectionProfile(Definition):
+    """What a protocol of your own connects to; in short just its URL."""
+
+    short_form: ClassVar[str | None] = "Its URL."
+
+    url: str
+    options: dict[str, JsonValue] = Field(default_factory=dict)
+    """Whatever the protocol wants to know."""
+    secret_refs: dict[str, str] = Field(default_factory=dict)
+    """Secrets by a name that the protocol knows, by reference."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, value: Any) -> Any:
+        return {"url": value} if isinstance(value, str) else value
+
+    @field_validator("secret_refs")
+    @classmethod
+    def _refs(cls, value: dict[str, str]) -> dict[str, str]:
+        for ref in value.values():
+            _checked_ref(ref)
+        return value
 
 
 class Environment(Definition):
@@ -99,6 +319,8 @@ class Environment(Definition):
     db_profiles: dict[str, DbConnectionProfile] = Field(default_factory=dict)
     kafka_profiles: dict[str, KafkaClusterProfile] = Field(default_factory=dict)
     queue_profiles: dict[str, QueueBrokerProfile] = Field(default_factory=dict)
+    connections: dict[str, ConnectionProfile] = Field(default_factory=dict)
+    """What protocols of your own connect to, by alias."""
     variables: dict[str, JsonValue] = Field(default_factory=dict)
     """Values that templates read as `environment.NAME`."""
     place: SkipJsonSchema[Place | None] = Field(default=None, exclude=True, repr=False)

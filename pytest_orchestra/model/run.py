@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from pytest_orchestra.model.definition import ChannelType, StepKind
+from pytest_orchestra.model.definition import ChannelName, StepKind
 from pytest_orchestra.model.json import JsonObject, JsonValue
 
 __all__ = [
@@ -84,6 +84,7 @@ class ViolationType(StrEnum):
     TIMEOUT = "TIMEOUT"
     VALIDATION_ERROR = "VALIDATION_ERROR"
     DB_ASSERTION_FAILED = "DB_ASSERTION_FAILED"
+    GRPC_ERROR = "GRPC_ERROR"
     KAFKA_MESSAGE_NOT_FOUND = "KAFKA_MESSAGE_NOT_FOUND"
     QUEUE_MESSAGE_NOT_FOUND = "QUEUE_MESSAGE_NOT_FOUND"
 
@@ -161,13 +162,15 @@ class StepResult:
     ``response`` was a secret; ``repeated`` that the step was sent again when its run was resumed, because nobody knew
     whether it had arrived. ``reused_from`` is the id of the earlier run that the result was taken from;
     ``clean_up`` says that the step cleaned up behind others. ``timeout_ms`` is how long an assertion waited at most.
-    ``attempts`` are those that failed before the one that is told here.
+    ``attempts`` are those that failed before the one that is told here. ``taken_over`` says that an earlier session
+    carried the step out, whose run this one resumed; ``changed`` is the data that somebody changed by hand before the
+    step, by dotted name.
     """
 
     alias: str
     name: str
     kind: StepKind
-    channel_type: ChannelType
+    channel_type: ChannelName
     element_id: str
     order_index: int
     status: StepStatus
@@ -190,6 +193,8 @@ class StepResult:
     clean_up: bool = False
     attempts: tuple[StepAttempt, ...] = ()
     timeout_ms: float | None = None
+    taken_over: bool = False
+    changed: JsonObject = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +238,10 @@ class TestRun:
 
 @dataclass(frozen=True, slots=True)
 class SuiteRun:
-    """One execution of a suite; ``context`` is what its scenarios exported."""
+    """One execution of a suite; ``context`` is what its scenarios exported.
+
+    ``priority`` says which SuiteRuns of a tenant have the places of its quota first: the greatest.
+    """
 
     id: str
     key: str
@@ -244,3 +252,4 @@ class SuiteRun:
     created_at: datetime | None = None
     started_at: datetime | None = None
     finished_at: datetime | None = None
+    priority: int = 0

@@ -17,6 +17,8 @@ __all__ = [
     "ProtocolSpec",
     "ResponseSpec",
     "SchemaRef",
+    "SecurityNeed",
+    "SecurityScheme",
 ]
 
 
@@ -76,8 +78,36 @@ class ResponseSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class SecurityNeed:
+    """A security scheme that an operation asks for, with the scopes that its token must have."""
+
+    scheme: str
+    scopes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SecurityScheme:
+    """One way of authentication: ``kind`` is ``apiKey``, ``http``, ``oauth2``, ``openIdConnect`` or ``mutualTLS``.
+
+    ``parameter`` and ``location`` say where an API key goes, ``http_scheme`` is ``basic``, ``bearer`` ... in lower
+    case, ``token_urls`` maps the grants ``clientCredentials`` and ``password`` to where their tokens are fetched.
+    """
+
+    name: str
+    kind: str
+    parameter: str = ""
+    location: str = ""
+    http_scheme: str = ""
+    token_urls: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Operation:
-    """One operation of a service. ``name`` is its ``operationId``, else ``METHOD /path``."""
+    """One operation of a service. ``name`` is its ``operationId``, else ``METHOD /path``.
+
+    ``security`` names all schemes that it accepts; ``security_needs`` are the alternatives, of each of which all must
+    be met: None where the specification says nothing, empty where the operation is open to all.
+    """
 
     name: str
     method: str
@@ -92,6 +122,7 @@ class Operation:
     security: tuple[str, ...] = ()
     extensions: tuple[tuple[str, JsonValue], ...] = ()
     place: Place | None = None
+    security_needs: tuple[tuple[SecurityNeed, ...], ...] | None = None
 
     @property
     def signature(self) -> str:
@@ -116,6 +147,7 @@ class ProtocolSpec:
     operations: tuple[Operation, ...] = ()
     documents: Mapping[str, JsonValue] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
+    security_schemes: Mapping[str, SecurityScheme] = field(default_factory=dict)
 
     @cached_property
     def operation(self) -> dict[str, Operation]:

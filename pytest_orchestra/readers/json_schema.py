@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from typing import Any, Final, Literal
 
-from pytest_orchestra.model.definition import Bindings
+from pytest_orchestra.model.definition import Bindings, StepLibrary
 from pytest_orchestra.readers.data_files import data_file_adapter
 from pytest_orchestra.readers.environment_file import environments_adapter
 
 __all__ = ["SchemaKind", "json_schema"]
 
-SchemaKind = Literal["sidecar", "data", "environments"]
+SchemaKind = Literal["sidecar", "data", "environments", "steps"]
 
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 _TITLES: Final = {
     "sidecar": "pytest-orchestra: sidecar of a process",
     "data": "pytest-orchestra: test data",
     "environments": "pytest-orchestra: environments",
+    "steps": "pytest-orchestra: custom steps and assertions",
 }
 _DESCRIPTIONS: Final = {
     "data": "Data sets, by `dataSets` or as a list.",
@@ -39,7 +40,9 @@ def json_schema(kind: SchemaKind) -> dict[str, Any]:
     _tidy(schema)
     if kind == "sidecar":
         _allow_short_bindings(schema)
+    if kind in {"sidecar", "steps"}:
         _allow_groups(schema["$defs"])
+        _allow_short_custom_steps(schema["$defs"])
     if kind == "environments":
         schema["additionalProperties"] = {"anyOf": [schema["additionalProperties"], {"type": "null"}]}
     schema.pop("title", None)
@@ -51,6 +54,8 @@ def json_schema(kind: SchemaKind) -> dict[str, Any]:
 def _generated(kind: SchemaKind) -> dict[str, Any]:
     if kind == "sidecar":
         return Bindings.model_json_schema()
+    if kind == "steps":
+        return StepLibrary.model_json_schema()
     adapter: Any = data_file_adapter() if kind == "data" else environments_adapter()
     return dict(adapter.json_schema())
 
@@ -81,6 +86,18 @@ def _allow_short_bindings(schema: dict[str, Any]) -> None:
     bindings = schema["properties"]["bindings"]
     steps = bindings["additionalProperties"]
     bindings["additionalProperties"] = {"anyOf": [steps["items"], steps, {"type": "null"}]}
+
+
+def _allow_short_custom_steps(definitions: dict[str, Any]) -> None:
+    """Let one step stand for a list of one, and nothing for an input that is required."""
+    custom = definitions["CustomStep"]["properties"]
+    custom["steps"]["anyOf"] = [{"type": custom["steps"].pop("type"), "items": custom["steps"]["items"]}]
+    custom["steps"]["anyOf"].append(custom["steps"].pop("items"))
+    for model in ("CustomStep", "CustomAssertion"):
+        inputs = definitions[model]["properties"]["inputs"]
+        inputs["additionalProperties"] = False
+        for pattern, value in inputs.get("patternProperties", {}).items():
+            inputs["patternProperties"][pattern] = {"anyOf": [value, {"type": "null"}]}
 
 
 def _allow_groups(definitions: dict[str, Any]) -> None:

@@ -12,6 +12,7 @@ from pytest_orchestra.errors import DefinitionError
 from pytest_orchestra.model.definition import Bindings, ScenarioDefinition, StepDefinition
 from pytest_orchestra.problem import Problem, Severity
 from pytest_orchestra.readers.source_file import KeyPath, Source
+from pytest_orchestra.readers.step_library import place_custom_steps
 from pytest_orchestra.readers.validation import find_field, reserved_fields, validation_problems
 from pytest_orchestra.readers.yaml_source import read_source
 
@@ -64,6 +65,7 @@ def _with_places(bindings: Bindings, source: Source) -> Bindings:
         update={
             "place": source.place(),
             "clean_up": _clean_up_placed(bindings.clean_up, source, ()),
+            "custom_steps": place_custom_steps(bindings.custom_steps, source),
             "places": {path: source.place(path, of_key=True) for path in _key_paths(bindings)},
             "bindings": {
                 element: [
@@ -109,6 +111,8 @@ def _key_paths(bindings: Bindings) -> Iterator[tuple[str, ...]]:
     """Give the paths of the keys that name something elsewhere: elements, branches, services."""
     if bindings.processes:
         yield ("processes",)
+    if bindings.include:
+        yield ("include",)
     for field in ("bindings", "calls", "decisions", "loops", "specs", "thresholds"):
         for key in getattr(bindings, field):
             yield field, key

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pytest_orchestra.engine.steps import blank_result
+from pytest_orchestra.engine.results import blank_result
 from pytest_orchestra.model.definition import Bindings, RunMode
 from pytest_orchestra.model.run import RunStatus, StepStatus, SuiteRun, SuiteRunStatus
 from pytest_orchestra.testing import ScriptedProtocol, reply

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import pytest
@@ -180,12 +179,12 @@ async def test_engine_unexpected_exception_of_a_plugin_is_kept_with_the_outcome(
 
 
 async def test_engine_waiting_scenarios_wait_together(bench: Any) -> None:
-    """Twenty scenarios that wait 0.1 s each take far less than 2 s."""
-    bench.answer(delay_s=0.1)
-    began = asyncio.get_running_loop().time()
+    """Every one of twenty scenarios has begun to wait before the first of them has done so."""
+    bench.answer(delay_s=0.5)
     outcomes = await bench.run({f"s{n}": [{"alias": "a"}] for n in range(20)}, concurrency=20)
     assert all(outcome.finished.status is RunStatus.PASSED for outcome in outcomes.values())
-    assert asyncio.get_running_loop().time() - began < 1.0
+    waits = [outcome.finished.steps[0] for outcome in outcomes.values()]
+    assert max(wait.started_at for wait in waits) < min(wait.finished_at for wait in waits)
 
 
 async def test_engine_limit_is_never_exceeded(bench: Any) -> None:
@@ -207,8 +206,7 @@ async def test_engine_limit_is_never_exceeded(bench: Any) -> None:
 
 async def test_engine_fire_and_forget_is_joined_by_its_barrier(bench: Any) -> None:
     """Actions in flight overlap; the barrier waits for them, and later steps read their replies."""
-    bench.answer(delay_s=0.1, pay=[reply({"id": "p"})], reserve=[reply({"id": "r"})])
-    began = asyncio.get_running_loop().time()
+    bench.answer(delay_s=0.2, pay=[reply({"id": "p"})], reserve=[reply({"id": "r"})])
     steps = await bench.steps(
         {"alias": "pay", "mode": "FIRE_AND_FORGET"},
         {"alias": "reserve", "mode": "FIRE_AND_FORGET"},
@@ -220,7 +218,7 @@ async def test_engine_fire_and_forget_is_joined_by_its_barrier(bench: Any) -> No
     )
     assert [result.status.value for result in steps.values()] == ["PASSED"] * 4
     assert bench.protocol.calls[-1].input["body"] == ["p", "r"]
-    assert asyncio.get_running_loop().time() - began < 0.3 + 0.25
+    assert steps["reserve"].started_at < steps["pay"].finished_at
 
 
 @pytest.mark.parametrize(
@@ -335,4 +333,7 @@ async def test_engine_store_has_every_step_of_every_run(bench: Any) -> None:
 async def test_engine_custom_correlation_header_is_used(bench: Any) -> None:
     """The sidecar decides which header carries the correlation id."""
     await bench.steps({"alias": "a"}, bindings=Bindings(correlation_header="Traceparent-Like"))
-    assert bench.protocol.calls[0].input["headers"] == {"Traceparent-Like": "correlation-main"}
+    headers = bench.protocol.calls[0].input["headers"]
+    assert {name: value for name, value in headers.items() if name != "traceparent"} == {
+        "Traceparent-Like": "correlation-main"
+    }

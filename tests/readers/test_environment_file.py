@@ -72,7 +72,7 @@ def test_empty_file_has_no_environments(write):
             "a: {place: {file: x}}",
             (
                 "1:5: unknown field 'place'\n"
-                "hint: known here: name, services, dbProfiles, kafkaProfiles, queueProfiles, variables"
+                "hint: known here: name, services, dbProfiles, kafkaProfiles, queueProfiles, connections, variables"
             ),
         ),
         ("a: 3", "1:4: 'a' takes a mapping, not the number 3"),

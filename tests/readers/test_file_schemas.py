@@ -13,9 +13,15 @@ from pytest_orchestra.readers.data_files import read_data_sets
 from pytest_orchestra.readers.environment_file import read_environments
 from pytest_orchestra.readers.json_schema import SchemaKind, json_schema
 from pytest_orchestra.readers.sidecar import read_sidecar
+from pytest_orchestra.readers.step_library import read_step_libraries
 from pytest_orchestra.readers.yaml_source import parse_yaml
 
-READERS = {"sidecar": read_sidecar, "data": lambda path: read_data_sets([path]), "environments": read_environments}
+READERS = {
+    "sidecar": read_sidecar,
+    "data": lambda path: read_data_sets([path]),
+    "environments": read_environments,
+    "steps": lambda path: read_step_libraries({path: None}),
+}
 
 SIDECAR = """\
 process: order
@@ -67,6 +73,18 @@ local:
 empty:
 """
 
+STEPS = """\
+customSteps:
+  pay:
+    description: Pay an order.
+    inputs: {amount: , currency: {default: EUR}, note: {required: false, description: what is printed}}
+    steps: {alias: charge, endpointRef: payments.charge, expectations: {expectedStatusCode: 201}}
+    outputs: {id: step.charge.response.body.id}
+  pay_twice: {steps: [{alias: a, use: pay, with: {amount: 1}}, {alias: b, use: pay, with: {amount: "{{data.b}}"}}]}
+customAssertions:
+  money: {inputs: {of: }, rules: [input.of > 0, {rule: input.of < 9, name: little}]}
+"""
+
 
 def is_valid(kind: SchemaKind, text: str) -> bool:
     schema = json_schema(kind)
@@ -101,6 +119,7 @@ def test_schema_says_what_it_is(kind):
         ("data", DATA),
         ("data", "- {name: x}\n"),
         ("environments", ENVIRONMENTS),
+        ("steps", STEPS),
     ],
 )
 def test_valid_file_satisfies_schema_and_reader(tmp_path, kind, text):
@@ -139,6 +158,10 @@ def test_valid_file_satisfies_schema_and_reader(tmp_path, kind, text):
         ("environments", "a: {services: {o: {url: x}}}"),
         ("environments", "a: {dbProfiles: {w: {url: x, password: y}}}"),
         ("environments", "a: x"),
+        ("steps", "customSteps: {a: {}}"),
+        ("steps", "customSteps: {a: {steps: {endpointRef: s.o}, inputs: {b: text}}}"),
+        ("steps", "customAssertions: {a: {rules: []}}"),
+        ("steps", "bindings: {}"),
     ],
 )
 def test_mistake_satisfies_neither_schema_nor_reader(tmp_path, kind, text):

@@ -18,6 +18,7 @@ from pytest_orchestra.problem import Place
 from pytest_orchestra.readers.openapi.document import Dialect, Location, Node
 from pytest_orchestra.readers.openapi.library import Library
 from pytest_orchestra.readers.openapi.schema import is_annotated_reference
+from pytest_orchestra.readers.openapi.security import read_security_needs
 from pytest_orchestra.readers.openapi.structure import METHODS, Kind, Walk
 
 __all__ = ["OperationReader"]
@@ -87,6 +88,7 @@ class OperationReader:
             request_required=required,
             responses=tuple(self._responses(node, location)),
             security=self._security(node),
+            security_needs=read_security_needs(node.get("security", self._root.get("security"))),
             extensions=tuple((key, value) for key, value in node.items() if key.startswith("x-")),
             place=location.place(of_key=True),
         )

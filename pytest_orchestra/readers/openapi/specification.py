@@ -11,6 +11,7 @@ from pytest_orchestra.problem import Place
 from pytest_orchestra.readers.openapi.document import Dialect, Node
 from pytest_orchestra.readers.openapi.library import Library, dialect_of
 from pytest_orchestra.readers.openapi.operations import OperationReader
+from pytest_orchestra.readers.openapi.security import read_security_schemes
 from pytest_orchestra.readers.openapi.structure import Walk
 from pytest_orchestra.readers.openapi.swagger import base_urls
 from pytest_orchestra.readers.source_text import unreadable
@@ -33,6 +34,7 @@ def read_openapi(path: Path, service_name: str) -> ProtocolSpec:
     walk = Walk(library)
     walk.run()
     operations = OperationReader(library, walk).read()
+    schemes = read_security_schemes(library)
     root: Node = library.root.content
     info = root.get("info")
     title = info.get("title") if isinstance(info, dict) else None
@@ -46,6 +48,7 @@ def read_openapi(path: Path, service_name: str) -> ProtocolSpec:
         operations=operations,
         documents=library.contents,
         problems=library.problems,
+        security_schemes=schemes,
     )
 
 
