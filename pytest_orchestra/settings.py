@@ -24,10 +24,19 @@ __all__ = ["Settings", "add_options", "read_project_table", "read_settings"]
 
 
 def _row(
-    default: Any, text: str, *, metavar: str | None = None, choices: tuple[str, ...] = (), least: int | None = None
+    default: Any,
+    text: str,
+    *,
+    metavar: str | None = None,
+    choices: tuple[str, ...] = (),
+    least: int | None = None,
+    most: int | None = None,
 ) -> Any:
-    """Describe an option. Numbers are positive, unless ``least`` says from where on they are good."""
-    return field(default=default, metadata={"help": text, "metavar": metavar, "choices": choices, "least": least})
+    """Describe an option. Numbers are positive, unless ``least`` says from where on they are good; up to ``most``."""
+    return field(
+        default=default,
+        metadata={"help": text, "metavar": metavar, "choices": choices, "least": least, "most": most},
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +52,13 @@ class Settings:
     )
     tenant: str = _row("default", "owner of the runs in the store", metavar="NAME")
     suite_run: str = _row("", "key of the SuiteRun; made anew by default", metavar="KEY")
+    priority: int = _row(
+        0,
+        "which SuiteRuns of the tenant have the places of its quota first: those of the greatest number, -1000 to 1000",
+        metavar="N",
+        least=-1000,
+        most=1000,
+    )
     shard: str = _row("", "run only this part of the scenarios, '2/5' for the second of five", metavar="N/OF")
     deps: str = _row(
         "run",
@@ -66,6 +82,9 @@ class Settings:
     )
     resume: bool = _row(
         False, "go on with the latest SuiteRun of these scenarios that did not come to its end, or with that of the key"
+    )
+    step: bool = _row(
+        False, "ask at the terminal before each step whether to carry it out, skip it, look or change data"
     )
     lease: float = _row(30.0, "seconds after which the runs of a worker that died are taken over", metavar="S")
     store_patience: float = _row(30.0, "seconds to wait for a store that was lost", metavar="S")
@@ -214,6 +233,8 @@ def _read(given: object, name: str, source: str) -> object:
     if least is not None:
         if value < least:
             raise SettingsError(f"{source}: '{given}' is less than {least}", hint="for example 2")
+        if (most := row.metadata["most"]) is not None and value > most:
+            raise SettingsError(f"{source}: '{given}' is more than {most}", hint="for example 2")
     elif kind is not str and value <= 0:
         raise SettingsError(f"{source}: '{given}' is not positive", hint=f"for example {row.default}")
     return value

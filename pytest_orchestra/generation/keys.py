@@ -13,7 +13,7 @@ from pytest_orchestra.generation.limits import MAX_KEY_LENGTH
 from pytest_orchestra.generation.repetitions import ONCE
 from pytest_orchestra.generation.wording import slug
 
-__all__ = ["MAIN", "ScenarioName", "name_scenarios", "reordered_key"]
+__all__ = ["MAIN", "ScenarioName", "companion_key", "name_scenarios"]
 
 MAIN = "main"
 """The key of a scenario that nothing tells apart: the only one, or the one without any boundary event."""
@@ -66,13 +66,13 @@ def name_scenarios(
     return tuple(names)
 
 
-def reordered_key(base: str, taken: Collection[str]) -> str:
-    """Give the key of a scenario that does what another one does, in another order."""
-    key = f"{base}-reordered"
+def companion_key(base: str, manner: str, taken: Collection[str]) -> str:
+    """Give the key of a scenario that does what another one does, in another manner: ``reordered``, ``at-once``."""
+    key = f"{base}-{manner}"
     number = 1
     while key in taken:
         number += 1
-        key = f"{base}-reordered-{number}"
+        key = f"{base}-{manner}-{number}"
     return key
 
 

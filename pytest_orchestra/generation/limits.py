@@ -9,6 +9,7 @@ __all__ = [
     "ENUMERATION_BUDGET",
     "EXPLORATION_BUDGET",
     "MAX_ATTEMPTS",
+    "MAX_AT_ONCE",
     "MAX_BASES_TRIED",
     "MAX_BOUNDARY_SETS",
     "MAX_BRANCHES_COMBINED",
@@ -84,6 +85,9 @@ MAX_PAIRS = 20_000
 
 MAX_CONFLICTS = 2_000
 """Pairs of concurrent steps that are run in both orders."""
+
+MAX_AT_ONCE = 100
+"""Scenarios that send conflicting actions at once."""
 
 MAX_SETS_OF_BRANCHES = 16
 """Sets of branches of an inclusive gateway up to which all of them are played."""

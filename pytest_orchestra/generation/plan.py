@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
+from pytest_orchestra.generation.at_once import AT_ONCE
 from pytest_orchestra.generation.steps import UNBOUND
 from pytest_orchestra.generation.wording import caption
 from pytest_orchestra.model.json import JsonObject, to_json
@@ -188,6 +189,9 @@ def _element_label(element: str, process: Process | None) -> str:
     if flow is not None:
         ends = f"{_name(flow.source, process)} > {_name(flow.target, process)}"
         return f"{ends} ({flow.name})" if flow.name else ends
+    meeting = element.split(AT_ONCE)
+    if len(meeting) == _PAIR:
+        return " and ".join(_name(node, process) for node in meeting) + " at once"
     decision, arrow, branch = element.partition("->")
     if element in process.node or not arrow:
         return _name(element, process)

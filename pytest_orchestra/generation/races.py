@@ -32,10 +32,14 @@ _READING = re.compile(r"^(GET|HEAD|OPTIONS|TRACE)\s", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Shared:
-    """What the nodes of a process touch, by node id: resource to whether it is changed."""
+    """What the nodes of a process touch, by node id: resource to whether it is changed.
+
+    ``actions`` has, by node id and resource, the number of the node's first step that acts on it.
+    """
 
     touched: Mapping[str, Mapping[str, bool]]
     problems: tuple[Problem, ...] = ()
+    actions: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
     def conflict(self, one: str, other: str) -> bool:
         """Whether two nodes touch the same resource and one of them changes it."""
@@ -46,12 +50,15 @@ class Shared:
 def read_shared(names: NodeNames, bindings: Bindings, bound: BoundSteps, home: Place) -> Shared:
     """Give what nodes touch: what the sidecar's ``sharedResources`` say, and their steps' endpoints and tables."""
     touched: dict[str, dict[str, bool]] = {}
+    actions: dict[str, dict[str, int]] = {}
     problems: list[Problem] = []
     for node, definitions in bound.steps.items():
-        for definition in definitions:
+        for number, definition in enumerate(definitions):
             for resource, changes in _resources(definition):
                 own = touched.setdefault(node, {})
                 own[resource] = own.get(resource, False) or changes
+                if definition.kind is StepKind.ACTION:
+                    actions.setdefault(node, {}).setdefault(resource, number)
     for resource, elements in bindings.shared_resources.items():
         for element in elements:
             nodes = names.find(element)
@@ -61,7 +68,17 @@ def read_shared(names: NodeNames, bindings: Bindings, bound: BoundSteps, home: P
                 problems.append(Problem(Severity.ERROR, place, fact, hint=nearest_hint(element, names.spellings())))
             for found in nodes:
                 touched.setdefault(found.id, {})[f"declared {resource}"] = True
-    return Shared(touched, tuple(problems))
+                action = _main_action(bound.steps.get(found.id, ()))
+                if action is not None:
+                    actions.setdefault(found.id, {})[f"declared {resource}"] = action
+    return Shared(touched, tuple(problems), actions)
+
+
+def _main_action(definitions: Sequence[StepDefinition]) -> int | None:
+    """Give the number of the step by which a node changes something: its first action that does more than read."""
+    actions = [number for number, definition in enumerate(definitions) if definition.kind is StepKind.ACTION]
+    changing = (number for number in actions if any(changes for _, changes in _resources(definitions[number])))
+    return next(changing, actions[0] if actions else None)
 
 
 def _resources(definition: StepDefinition) -> Iterator[tuple[str, bool]]:
@@ -73,6 +90,11 @@ def _resources(definition: StepDefinition) -> Iterator[tuple[str, bool]]:
     if definition.channel_type is ChannelType.DB and definition.sql:
         for table in _TABLE.findall(definition.sql):
             yield f"table {definition.data_source}.{table.casefold()}", definition.kind is StepKind.ACTION
+    if definition.topic:
+        yield f"topic {definition.cluster_alias or ''}.{definition.topic}", definition.kind is StepKind.ACTION
+    for kind, name in (("queue", definition.queue_name), ("exchange", definition.exchange)):
+        if name:
+            yield f"{kind} {definition.broker_alias or ''}.{name}", definition.kind is StepKind.ACTION
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from pytest_orchestra.generation.data_making import DataMaker
 from pytest_orchestra.generation.game import Choice, Game, Run
 from pytest_orchestra.generation.repetitions import ONCE
 from pytest_orchestra.generation.requirements import fitting_data, requirements_of
-from pytest_orchestra.generation.steps import BoundSteps, list_steps
+from pytest_orchestra.generation.steps import BoundSteps, Launch, list_steps
 from pytest_orchestra.generation.suite_data import SuiteData
 from pytest_orchestra.generation.wording import quoted
 from pytest_orchestra.model.definition import Bindings, ScenarioDefinition, StepDefinition
@@ -37,12 +37,22 @@ class ScenarioWriter:
     data_maker: DataMaker | None = None
     _texts: dict[int, tuple[StepDefinition, str]] = field(default_factory=dict)
 
-    def generated(self, run: Run, key: str, name: str, goals: Collection[int] | None = None) -> TestScenario:
-        """Give the scenario of a run that generation chose; ``goals`` are those that it meets, if that is known."""
+    def generated(
+        self,
+        run: Run,
+        key: str,
+        name: str,
+        goals: Collection[int] | None = None,
+        at_once: Sequence[Launch] = (),
+    ) -> TestScenario:
+        """Give the scenario of a run that generation chose; ``goals`` are those that it meets, if that is known.
+
+        Actions of the run are sent ``at_once``, if so asked.
+        """
         usable = self.data.usable(key)
         fitting = fitting_data(self.game, run) & usable
         made, problems = self._made(run, key, usable, fitting, self.home)
-        return self._write(run, key, name, fitting, problems, None, made, goals)
+        return self._write(run, key, name, fitting, problems, None, made, goals, at_once)
 
     def explicit(
         self, run: Run | None, definition: ScenarioDefinition, named: int, problems: Sequence[Problem]
@@ -78,6 +88,7 @@ class ScenarioWriter:
         definition: ScenarioDefinition | None,
         made: tuple[str, ...] = (),
         goals: Collection[int] | None = None,
+        at_once: Sequence[Launch] = (),
     ) -> TestScenario:
         graph = self.game.graph
         own = definition or ScenarioDefinition(key=key)
@@ -97,7 +108,7 @@ class ScenarioWriter:
         )
         if run is None:
             return blank
-        steps = list_steps(graph, run, self.bound)
+        steps = list_steps(graph, run, self.bound, at_once)
         clean_up = list_clean_up(steps, (self.bindings.clean_up, own.clean_up)) if steps else ()
         nodes = tuple([node.id for point, _ in run.occurrences if (node := graph.points[point].node)])
         decisions = self._decisions(run.choices)

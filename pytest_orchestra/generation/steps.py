@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pytest_orchestra.generation.game import Occurrence, Run
 from pytest_orchestra.generation.graph import ControlFlow
@@ -14,7 +14,7 @@ from pytest_orchestra.model.process import FlowNode
 from pytest_orchestra.model.scenario import ScenarioStep
 from pytest_orchestra.problem import Place, Problem, Severity
 
-__all__ = ["UNBOUND", "BoundSteps", "bind_steps", "list_steps", "unbound_activities"]
+__all__ = ["UNBOUND", "BoundSteps", "Launch", "bind_steps", "list_steps", "unbound_activities"]
 
 UNBOUND = "is bound to no step"
 """How the problem of an activity without a binding ends."""
@@ -82,16 +82,30 @@ def unbound_activities(
     return found
 
 
-def list_steps(graph: ControlFlow, run: Run, bound: BoundSteps) -> tuple[ScenarioStep, ...]:
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """An action that meets others: the ``visit`` of its node, an index into the run's, and the step's ``number``."""
+
+    visit: int
+    number: int
+
+
+def list_steps(
+    graph: ControlFlow, run: Run, bound: BoundSteps, at_once: Sequence[Launch] = ()
+) -> tuple[ScenarioStep, ...]:
     """Give the steps of the nodes of a run, in order, with a barrier at every join to which two branches bring steps.
 
-    A barrier tracks the steps of the branches that nobody waited for, or all of them if there are none such.
+    A barrier tracks the steps of the branches that nobody waited for, or all of them if there are none such. Actions of
+    visits that nothing orders are sent ``at_once``, if so asked: what comes before any of them is done before all, and
+    a barrier waits for them before anything else happens.
     """
-    return _Listing(graph, run, bound).steps() if any(bound.steps.values()) else ()
+    return _Listing(graph, run, bound, at_once).steps() if any(bound.steps.values()) else ()
 
 
 class _Listing:
-    def __init__(self, graph: ControlFlow, run: Run, bound: BoundSteps) -> None:
+    def __init__(self, graph: ControlFlow, run: Run, bound: BoundSteps, at_once: Sequence[Launch] = ()) -> None:
+        self._launched = {launch.visit: launch.number for launch in sorted(at_once, key=lambda each: each.visit)}
+        self._spans: dict[int, tuple[int, int, int]] = {}
         self._graph = graph
         self._run = run
         self._bound = bound
@@ -100,7 +114,7 @@ class _Listing:
         self._acted: dict[str, ScenarioStep] = {}
         self._used: set[str] = set()
         self._reserved: frozenset[str] = frozenset()
-        self._brought: list[int] = []
+        self._brought = [0] * len(run.occurrences)
 
     def steps(self) -> tuple[ScenarioStep, ...]:
         self._reserved = frozenset(
@@ -109,9 +123,26 @@ class _Listing:
             for definition in self._definitions(self._node(occurrence))
             if definition.alias is not None
         )
-        for occurrence in self._run.occurrences:
-            self._list(occurrence)
+        for visit in self._order():
+            self._list(visit, self._run.occurrences[visit])
+        if self._launched:
+            self._steps = self._sent_at_once()
         return tuple(self._steps)
+
+    def _order(self) -> Sequence[int]:
+        """Give the visits in their order, but those that meet one behind the other, after all that comes before any."""
+        occurrences = self._run.occurrences
+        if not self._launched:
+            return range(len(occurrences))
+        needed = 0
+        for visit in range(len(occurrences) - 1, -1, -1):
+            if visit in self._launched or needed >> visit & 1:
+                for causes in occurrences[visit].causes:
+                    for cause in causes:
+                        needed |= 1 << cause
+        before = [visit for visit in range(len(occurrences)) if needed >> visit & 1]
+        rest = [visit for visit in range(len(occurrences)) if not needed >> visit & 1 and visit not in self._launched]
+        return [*before, *self._launched, *rest]
 
     def _node(self, occurrence: Occurrence) -> FlowNode:
         node = self._graph.points[occurrence.point].node
@@ -122,17 +153,20 @@ class _Listing:
     def _definitions(self, node: FlowNode) -> Sequence[StepDefinition]:
         return self._bound.steps.get(node.id, ())
 
-    def _list(self, occurrence: Occurrence) -> None:
+    def _list(self, visit: int, occurrence: Occurrence) -> None:
         """Add the steps of one visit; the bits of ``_brought`` say which steps lie before, and at, each visit."""
         node = self._node(occurrence)
         if len(occurrence.causes) == 1 and not self._definitions(node):
-            self._brought.append(self._union(occurrence.causes[0]))
+            self._brought[visit] = self._union(occurrence.causes[0])
             return
         branches = [self._union(causes) for causes in occurrence.causes]
         first = len(self._steps)
         if len(branches) > 1:
             self._add_barrier(node, branches)
+        own = len(self._steps)
         cause = self._message_cause(node)
+        if cause is None and self._launched:
+            cause = self._action_before(branches)
         for definition in self._definitions(node):
             alias = definition.alias or alias_of(node.name, node.id)
             current = self._current(definition)
@@ -141,11 +175,48 @@ class _Listing:
             self._add(node, current, alias, definition.name or node.label)
             if current.kind is StepKind.ACTION:
                 self._acted[node.id] = self._steps[-1]
-                cause = None
+                cause = self._steps[-1].alias if self._launched else None
+        self._spans[visit] = (first, own, len(self._steps))
         brought = ((1 << len(self._steps)) - 1) >> first << first
         for branch in branches:
             brought |= branch
-        self._brought.append(brought)
+        self._brought[visit] = brought
+
+    def _sent_at_once(self) -> list[ScenarioStep]:
+        """Put the actions that meet one behind the other: nobody waits for the first ones before the last one is sent.
+
+        What their nodes do besides comes before all of them, or behind the barrier that waits for them.
+        """
+        before: list[ScenarioStep] = []
+        sent: list[ScenarioStep] = []
+        behind: list[ScenarioStep] = []
+        for visit, number in self._launched.items():
+            first, own, end = self._spans[visit]
+            before += self._steps[first : own + number]
+            sent.append(self._steps[own + number])
+            behind += self._steps[own + number + 1 : end]
+        start = self._spans[min(self._launched)][0]
+        rest = self._steps[start + len(before) + len(sent) + len(behind) :]
+        forgotten = [
+            replace(step, definition=step.definition.model_copy(update={"mode": ActionMode.FIRE_AND_FORGET}))
+            for step in sent[:-1]
+        ]
+        name = f"{' and '.join(repr(step.name) for step in sent)}, sent at once"
+        tracked = [step.alias for step in sent if step is not sent[-1] or step.definition.mode is not ActionMode.SYNC]
+        barrier = StepDefinition(kind=StepKind.BARRIER, name=name, tracked_steps=tracked)
+        self._add(self._node(self._run.occurrences[max(self._launched)]), barrier, "at_once", name)
+        ordered = [*self._steps[:start], *before, *forgotten, sent[-1], self._steps[-1], *behind, *rest]
+        return [replace(step, order_index=index) for index, step in enumerate(ordered)]
+
+    def _action_before(self, branches: Sequence[int]) -> str | None:
+        """Give the last action of those that lie before a visit; what happens on other branches caused nothing."""
+        known = 0
+        for branch in branches:
+            known |= branch
+        for index, step in reversed(list(enumerate(self._steps))):
+            if known >> index & 1 and step.kind is StepKind.ACTION:
+                return step.alias
+        return None
 
     def _message_cause(self, node: FlowNode) -> str | None:
         """Give the action, the last one before, that caused the message which a node hears."""

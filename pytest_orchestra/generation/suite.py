@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pytest_orchestra.generation.assumptions import Knowledge
+from pytest_orchestra.generation.at_once import Encounter, find_encounters
 from pytest_orchestra.generation.binding.inference import InferredBindings
 from pytest_orchestra.generation.calls import inline_calls
 from pytest_orchestra.generation.compiler import compile_process
@@ -17,8 +18,9 @@ from pytest_orchestra.generation.explicit import Demand, find_run, read_demand
 from pytest_orchestra.generation.fitting import build_table, classify
 from pytest_orchestra.generation.game import Game, Run
 from pytest_orchestra.generation.guidance import View
-from pytest_orchestra.generation.keys import name_scenarios, reordered_key
+from pytest_orchestra.generation.keys import companion_key, name_scenarios
 from pytest_orchestra.generation.limits import (
+    MAX_AT_ONCE,
     MAX_CONFLICTS,
     MAX_DATA_CLASSES,
     MAX_PAIRS,
@@ -145,6 +147,8 @@ class _Planner:
         self._game = Game(graph, structure, decisions, table, edge_limits, point_limits, most, instances, knowledge)
         self._view = View(self._game)
         self.data_maker: DataMaker | None = None
+        self._reordered = 0
+        self._encounters: tuple[Encounter, ...] = ()
         self._problems = [*graph.problems, *written.problems, *loops.problems]
         self._problems += tell_unreadable(graph, table, decisions, home)
 
@@ -205,13 +209,17 @@ class _Planner:
             scenarios=tuple(scenarios),
             coverage=coverage,
             problems=tuple(dict.fromkeys(self._problems)),
-            minimum=Minimum(*self._fewest(cover, len(runs), len(scenarios) - len(active))),
+            minimum=Minimum(*self._fewest(cover, len(runs))),
         )
 
-    @staticmethod
-    def _fewest(cover: Cover, chosen: int, variants: int) -> tuple[int, int]:
-        """Give how many scenarios are needed at least, and how many there are; two orders need two of them."""
-        return max(cover.least, 2 if variants else 0), chosen + variants
+    def _fewest(self, cover: Cover, chosen: int) -> tuple[int, int]:
+        """Give how many scenarios are needed at least, and how many there are.
+
+        Two orders need two of them, and to meet is neither order.
+        """
+        needed = 1 + bool(self._reordered) + bool(self._encounters)
+        companions = self._reordered + len(self._encounters)
+        return max(cover.least, needed if companions else 0), chosen + companions
 
     def _add_races(
         self,
@@ -235,7 +243,7 @@ class _Planner:
         used = {scenario.key for scenario in scenarios}
         for variant in races.variants:
             base = scenarios[places[variant.base]]
-            key = reordered_key(base.key, used)
+            key = companion_key(base.key, "reordered", used)
             used.add(key)
             scenario = writer.generated(variant.run, key, f"{base.name}, concurrent branches in another order")
             scenarios.append(replace(scenario, serves=(*scenario.serves, *variant.serves)))
@@ -243,8 +251,22 @@ class _Planner:
             fact = f"only the first {MAX_CONFLICTS} conflicts of concurrent steps were looked at; {races.left_out} more"
             hint = "name fewer shared resources"
             self._problems.append(Problem(Severity.WARNING, self._home, f"{fact} were not", hint=hint))
+        self._reordered = len(races.variants)
         missing = tuple(MissedGoal(goal.element, "no run was found that has this order") for goal in races.missing)
         total = len(races.goals)
+        if self.bindings.races == "at-once":
+            met, left_out = find_encounters(self._game, runs, shared)
+            for encounter in met:
+                base = scenarios[places[encounter.base]]
+                key = companion_key(base.key, "at-once", used)
+                used.add(key)
+                run, name = runs[encounter.base], f"{base.name}, conflicting actions at once"
+                scenario = writer.generated(run, key, name, at_once=encounter.launches)
+                scenarios.append(replace(scenario, serves=(*scenario.serves, *encounter.serves)))
+            self._encounters = met
+            total += len(left_out) + sum(len(encounter.serves) for encounter in met)
+            reason = f"only the first {MAX_AT_ONCE} scenarios were made that send actions at once"
+            missing += tuple(MissedGoal(goal.element, reason) for goal in left_out)
         return (CriterionCoverage(Criterion.RACE, total - len(missing), total, missing),)
 
     def _named(self) -> list[_Named]:

@@ -11,9 +11,11 @@ from typing import Any, ClassVar
 from pytest_orchestra.engine.ports import (
     MOST_CLAIMS,
     MOST_MEASUREMENTS,
+    WISH_S,
     Lease,
     LockHolder,
     RunState,
+    SignOfLife,
     StepIntent,
     StoredRun,
 )
@@ -41,6 +43,9 @@ class _Record:
     data: JsonObject | None = None
     ended_by: str | None = None
     attempts: tuple[RunAttempt, ...] = ()
+
+    def is_free(self, now: datetime) -> bool:
+        return not self.run.status.is_final and (self.until is None or self.until < now)
 
     def stored(self, now: datetime) -> StoredRun:
         def by_order(step: StepResult | StepIntent) -> int:
@@ -74,6 +79,8 @@ class MemoryStore:
         self._records: dict[str, _Record] = {}
         self._quota: int | None = None
         self._locks: dict[str, tuple[str, int]] = {}
+        self._wishes: dict[str, datetime] = {}
+        self._signs: dict[tuple[str, str], datetime] = {}
 
     async def open(self) -> None:
         """Do nothing."""
@@ -90,6 +97,7 @@ class MemoryStore:
         begun = replace(
             base,
             status=SuiteRunStatus.IN_PROGRESS,
+            priority=suite_run.priority,
             started_at=base.started_at or self._clock(),
             finished_at=None,
         )
@@ -99,12 +107,13 @@ class MemoryStore:
     async def end_suite_run(self, suite_run_id: str, status: SuiteRunStatus) -> None:
         """Set the final state, unless another session holds runs of it; ``FAILED`` if another's runs have."""
         known, now = self._suite_runs.get(suite_run_id), self._clock()
-        records = [record for record in self._records.values() if record.run.suite_run_id == suite_run_id]
+        records = self._records_of(suite_run_id)
         is_held = any(record.until is not None and record.until >= now for record in records)
         if status is SuiteRunStatus.PASSED and any(record.run.status in _BAD for record in records):
             status = SuiteRunStatus.FAILED
         if known is not None and not is_held:
             self._suite_runs[suite_run_id] = replace(known, status=status, finished_at=self._clock())
+            self._wishes.pop(suite_run_id, None)
 
     async def reap_runs(self, after_s: float, suite_run_id: str | None = None) -> Sequence[str]:
         """Set runs ``FAILED_STUCK`` whose workers died, and with which nobody went on; give their keys."""
@@ -187,7 +196,7 @@ class MemoryStore:
     async def list_runs(self, suite_run_id: str) -> Sequence[StoredRun]:
         """Give the TestRuns of a SuiteRun without their steps."""
         now = self._clock()
-        records = (record for record in self._records.values() if record.run.suite_run_id == suite_run_id)
+        records = self._records_of(suite_run_id)
         return tuple(replace(record.stored(now), steps=()) for record in records)
 
     async def read_runs(self, run_ids: Sequence[str]) -> Sequence[StoredRun]:
@@ -219,17 +228,48 @@ class MemoryStore:
         if record is None or record.run.status.is_final:
             return None
         now = self._clock()
-        if self._quota is not None:
-            others = (each for each in self._records.values() if each is not record)
-            if sum(each.until is not None and each.until >= now for each in others) >= self._quota:
-                return None
         if record.owner not in (None, owner) and record.until is not None and record.until >= now:
+            self._forget_wish(record.run.suite_run_id, now)
+            return None
+        if self._quota is not None and not self._has_place(record, self._quota, now):
+            self._wishes[record.run.suite_run_id] = now + timedelta(seconds=WISH_S)
             return None
         record.fence += 1
         record.owner = owner
         record.until = now + timedelta(seconds=ttl_s)
         record.run = replace(record.run, status=RunStatus.IN_PROGRESS, started_at=record.run.started_at or now)
+        self._forget_wish(record.run.suite_run_id, now)
         return Lease(run_id, owner, record.fence, record.until)
+
+    def _forget_wish(self, suite_run_id: str, now: datetime) -> None:
+        """Let a SuiteRun wait no more of which no run is left without a worker."""
+        if self._quota is not None and not any(each.is_free(now) for each in self._records_of(suite_run_id)):
+            self._wishes.pop(suite_run_id, None)
+
+    def _has_place(self, record: _Record, quota: int, now: datetime) -> bool:
+        others = (each for each in self._records.values() if each is not record)
+        if sum(each.until is not None and each.until >= now for each in others) >= quota:
+            return False
+        priority = self._suite_runs[record.run.suite_run_id].priority
+        waiting = (self._suite_runs[suite_run_id] for suite_run_id, until in self._wishes.items() if until >= now)
+        return all(suite_run.priority <= priority for suite_run in waiting)
+
+    def _records_of(self, suite_run_id: str) -> list[_Record]:
+        return [record for record in self._records.values() if record.run.suite_run_id == suite_run_id]
+
+    async def sign_in(self, suite_run_id: str, owner: str, ttl_s: float) -> None:
+        """Show that a worker of a SuiteRun is alive for so long; asked again, from now on."""
+        self._signs[suite_run_id, owner] = self._clock() + timedelta(seconds=ttl_s)
+
+    async def sign_out(self, suite_run_id: str, owner: str) -> None:
+        """Let a worker leave a SuiteRun, having reported all runs that it ended."""
+        self._signs.pop((suite_run_id, owner), None)
+
+    async def read_signs(self, suite_run_id: str) -> Sequence[SignOfLife]:
+        """Give the workers that have not left a SuiteRun, in the order in which they came."""
+        now = self._clock()
+        signs = ((owner, until) for (of, owner), until in self._signs.items() if of == suite_run_id)
+        return tuple(SignOfLife(owner, until, until >= now) for owner, until in signs)
 
     async def take_lock(self, lease: Lease, name: str) -> LockHolder | None:
         """Take a lock for a run; give who has it, None if it is the run's by now."""

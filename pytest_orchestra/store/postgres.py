@@ -13,9 +13,11 @@ from psycopg.rows import DictRow
 from pytest_orchestra.engine.ports import (
     MOST_CLAIMS,
     MOST_MEASUREMENTS,
+    WISH_S,
     Lease,
     LockHolder,
     RunState,
+    SignOfLife,
     StepIntent,
     StoredRun,
 )
@@ -93,6 +95,7 @@ class PostgresStore:
                 "key": suite_run.key,
                 "context": dump_jsonb(suite_run.context),
                 "plugin_version": suite_run.plugin_version,
+                "priority": suite_run.priority,
                 "created_at": suite_run.created_at,
                 "started_at": suite_run.started_at,
             },
@@ -171,6 +174,19 @@ class PostgresStore:
     async def claim(self, run_id: str, owner: str, ttl_s: float) -> Lease | None:
         """Take the lease of a run and set it ``IN_PROGRESS``; None if another worker holds it or it is final."""
         return await self._claims.submit(Claim(run_id, owner, ttl_s))
+
+    async def sign_in(self, suite_run_id: str, owner: str, ttl_s: float) -> None:
+        """Show that a worker of a SuiteRun is alive for so long; asked again, from now on."""
+        await self._link.run("sign_in", {"suite_run_id": suite_run_id, "owner": owner, "ttl_s": ttl_s})
+
+    async def sign_out(self, suite_run_id: str, owner: str) -> None:
+        """Let a worker leave a SuiteRun, having reported all runs that it ended."""
+        await self._link.run("sign_out", {"suite_run_id": suite_run_id, "owner": owner})
+
+    async def read_signs(self, suite_run_id: str) -> Sequence[SignOfLife]:
+        """Give the workers that have not left a SuiteRun, in the order in which they came."""
+        rows = await self._link.run("read_signs", {"suite_run_id": suite_run_id})
+        return tuple(SignOfLife(row["owner"], row["alive_until"], row["is_alive"]) for row in rows)
 
     async def take_lock(self, lease: Lease, name: str) -> LockHolder | None:
         """Take a lock for a run; give who has it, None if it is the run's by now."""
@@ -290,7 +306,11 @@ class PostgresStore:
         return [position in held for position in range(len(writes))]
 
     async def _claim_all(self, claims: Sequence[Claim]) -> Sequence[Lease | None]:
-        rows = {row["position"]: row for row in await self._link.run("claim_runs", {"items": claim_items(claims)})}
+        items = {"items": claim_items(claims)}
+        _, taken, _ = await self._link.run_all(
+            [("hold_quota", {}), ("claim_runs", items), ("renew_wishes", {**items, "wish_s": WISH_S})]
+        )
+        rows = {row["position"]: row for row in taken}
         return [
             Lease(claim.run_id, claim.owner, rows[position]["fence"], rows[position]["lock_until"])
             if position in rows

@@ -94,6 +94,7 @@ def suite_run_of(row: Mapping[str, Any]) -> SuiteRun:
         status=SuiteRunStatus(row["status"]),
         context=row["context"],
         plugin_version=row["plugin_version"],
+        priority=row["priority"],
         created_at=row["created_at"],
         started_at=row["started_at"],
         finished_at=row["finished_at"],

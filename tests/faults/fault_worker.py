@@ -78,7 +78,8 @@ def make_requests(order: dict[str, Any], suite_run_id: str) -> list[RunRequest]:
         run_id = derived_id(suite_run_id, key)
         run = TestRun(run_id, suite_run_id, key, "p", "h", key, "1", None, "local", "m", derived_id(run_id, "c"))
         needs = (Prerequisite("shop.bpmn::run-0"),) if n == order["runs"] - 1 and n else ()
-        requests.append(RunRequest(run, scenario, setting, environment, {"name": f"n{n}"}, prerequisites=needs))
+        data, retries = {"name": f"n{n}"}, order.get("retries", 0)
+        requests.append(RunRequest(run, scenario, setting, environment, data, prerequisites=needs, retries=retries))
     return requests
 
 

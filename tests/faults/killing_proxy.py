@@ -12,7 +12,8 @@ class KillingProxy:
     """Forwards one port to another; ``strike`` is called with the number of a client's message, before or after it.
 
     A message is what one ``recv`` gives, which for a pipelined transaction on the loopback is the whole of it. After:
-    the server has answered, and the client has not heard of it.
+    the server has answered, and the client has not heard of it. ``message`` is the latest one. One before which
+    ``strike`` raises an ``OSError`` is not forwarded, and the line is cut.
     """
 
     def __init__(self, port: int) -> None:
@@ -20,6 +21,7 @@ class KillingProxy:
         self._lock = threading.Lock()
         self.strike: Callable[[int, str], None] = lambda _number, _moment: None
         self.number = 0
+        self.message = b""
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         self._open: set[socket.socket] = set()
@@ -70,6 +72,7 @@ class KillingProxy:
             with self._lock:
                 self.number += 1
                 number = self.number
+            self.message = data
             self.strike(number, "before")
             pending.append(number)
             server.sendall(data)

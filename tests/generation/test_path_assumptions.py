@@ -408,7 +408,7 @@ def test_correlated_decisions_are_planned_in_time(count: int, variables: int) ->
     process = _diamonds(count, variables)
     begin = time.process_time()
     suite = plan(process, Bindings(witnesses=False))
-    assert time.process_time() - begin < 2
+    assert time.process_time() - begin < 10
     assert missing(suite) == {}
 
 

@@ -10,7 +10,16 @@ from pathlib import Path
 
 import pytest
 from server_processes import UserProcess
-from store_samples import Harness, MovedClock, expire_lease, has_stopped, opened, unique, wait_until
+from store_samples import (
+    Harness,
+    MovedClock,
+    expire_lease,
+    has_stopped,
+    opened,
+    silence_suite_run,
+    unique,
+    wait_until,
+)
 
 from pytest_orchestra.engine.ports import RunStore
 from pytest_orchestra.store.embedded import EmbeddedPostgres
@@ -111,10 +120,10 @@ def _memory_harness(stack: AsyncExitStack) -> Harness:
     async def open_store(tenant: str) -> RunStore:
         return await opened(stack, MemoryStore(tenant, clock=clock))
 
-    def expire(_run_id: str) -> None:
+    def expire(_id: str) -> None:
         clock.offset += timedelta(days=1)
 
-    return Harness("memory", open_store, expire)
+    return Harness("memory", open_store, expire, expire)
 
 
 def _postgres_harness(
@@ -126,7 +135,10 @@ def _postgres_harness(
     def expire(run_id: str) -> None:
         expire_lease(superuser_conninfo, run_id)
 
-    return Harness(kind, open_store, expire)
+    def silence(suite_run_id: str) -> None:
+        silence_suite_run(superuser_conninfo, suite_run_id)
+
+    return Harness(kind, open_store, expire, silence)
 
 
 @pytest.fixture

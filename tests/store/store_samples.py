@@ -47,9 +47,9 @@ def unique() -> str:
     return uuid.uuid4().hex
 
 
-def make_suite_run(key: str | None = None) -> SuiteRun:
+def make_suite_run(key: str | None = None, *, priority: int = 0) -> SuiteRun:
     run_id = unique()
-    return SuiteRun(id=run_id, key=key or f"key-{run_id}", tenant="ignored", plugin_version="1.2.3")
+    return SuiteRun(id=run_id, key=key or f"key-{run_id}", tenant="ignored", plugin_version="1.2.3", priority=priority)
 
 
 def make_run(suite_run: SuiteRun, key: str = "order.bpmn::small", **changes: object) -> TestRun:
@@ -83,8 +83,8 @@ def make_step(alias: str, order_index: int = 0, **changes: object) -> StepResult
     return replace(step, **changes)
 
 
-async def begin(store: RunStore, *keys: str) -> tuple[SuiteRun, list[TestRun]]:
-    suite_run = await store.begin_suite_run(make_suite_run())
+async def begin(store: RunStore, *keys: str, priority: int = 0) -> tuple[SuiteRun, list[TestRun]]:
+    suite_run = await store.begin_suite_run(make_suite_run(priority=priority))
     runs = [make_run(suite_run, key) for key in keys or ("order.bpmn::small",)]
     await store.add_runs(runs)
     return suite_run, runs
@@ -108,11 +108,12 @@ class MovedClock:
 
 @dataclass
 class Harness:
-    """One kind of store: how a store of a tenant is opened, and how a lease is made to expire."""
+    """One kind of store: how a store of a tenant is opened, how a lease is made to expire, and what a SuiteRun said."""
 
     kind: str
     open: Callable[[str], Awaitable[RunStore]]
     expire: Callable[[str], None]
+    silence: Callable[[str], None]
 
 
 async def opened(stack: AsyncExitStack, store: Store) -> Store:
@@ -128,3 +129,13 @@ def expire_lease(superuser_conninfo: str, run_id: str) -> None:
             "UPDATE orchestra.test_run SET lock_until = lock_until - interval '1 day' WHERE test_run_id = %s", [run_id]
         )
         assert edited.rowcount == 1
+
+
+def silence_suite_run(superuser_conninfo: str, suite_run_id: str) -> None:
+    """Let a SuiteRun's wish for a place and its workers' signs of life be a day old."""
+    day = "interval '1 day'"
+    with psycopg.connect(superuser_conninfo) as connection:
+        for table, column in (("suite_run", "waits_until"), ("sign_of_life", "alive_until")):
+            connection.execute(
+                f"UPDATE orchestra.{table} SET {column} = {column} - {day} WHERE suite_run_id = %s", [suite_run_id]
+            )

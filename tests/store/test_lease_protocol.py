@@ -1,17 +1,22 @@
-"""The lease protocol, explored: whatever workers and clocks do, no run has two masters, and none is lost."""
+"""The lease protocol, explored: whatever workers and clocks do, no run has two masters, and none is lost.
+
+The second run is of a SuiteRun of higher priority.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import psycopg
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
-from store_samples import MovedClock, expire_lease, make_run, make_step, make_suite_run, unique
+from store_samples import expire_lease, make_run, make_step, make_suite_run, silence_suite_run, unique
 
 from pytest_orchestra.engine.ports import MOST_CLAIMS, Lease, RunStore
 from pytest_orchestra.errors import LeaseLostError
@@ -24,18 +29,29 @@ WORKERS = st.sampled_from(("anna", "boris", "clara"))
 RUNS = st.integers(0, 1)
 
 
+@dataclass
+class Bench:
+    """A store, and how time is moved in it: of a run's lease, of what a SuiteRun wished, or on for that wish."""
+
+    store: RunStore
+    expire: Callable[[str], None]
+    silence: Callable[[str], None]
+    keep_wish: Callable[[str], None]
+
+
 class Protocol(RuleBasedStateMachine):
     """Workers claim, prolong, write and end runs, sleep, wake and die. The model knows who may."""
 
-    make: Callable[[], tuple[RunStore, Callable[[str], None]]]
+    make: Callable[[], Bench]
 
     def __init__(self) -> None:
         super().__init__()
         self.runner = asyncio.Runner()
-        self.store, self.expire_row = type(self).make()
+        self.bench = type(self).make()
+        self.store = self.bench.store
         self.do(self.store.open())
-        suite_run = self.do(self.store.begin_suite_run(make_suite_run()))
-        self.runs = [make_run(suite_run, f"run-{n}") for n in range(2)]
+        suite_runs = [self.do(self.store.begin_suite_run(make_suite_run(priority=n))) for n in range(2)]
+        self.runs = [make_run(suite_run, f"run-{n}") for n, suite_run in enumerate(suite_runs)]
         self.do(self.store.add_runs(self.runs))
         self.holder: list[str | None] = [None, None]
         self.is_live = [False, False]
@@ -44,6 +60,7 @@ class Protocol(RuleBasedStateMachine):
         self.steps: list[set[str]] = [set(), set()]
         self.leases: dict[tuple[str, int], Lease] = {}
         self.quota: int | None = None
+        self.waits = [False, False]
 
     def do(self, work: Any) -> Any:
         return self.runner.run(work)
@@ -56,12 +73,19 @@ class Protocol(RuleBasedStateMachine):
         lease = self.leases.get((worker, run))
         return lease is not None and lease.fence == self.fence[run] and self.final[run] is None
 
+    def _is_behind(self, run: int) -> bool:
+        return run == 0 and self.waits[1]
+
     @rule(worker=WORKERS, run=RUNS)
     def claim(self, worker: str, run: int) -> None:
         lease = self.do(self.store.claim(self.runs[run].id, worker, 600))
         is_free = not self.is_live[run] or self.holder[run] == worker
-        has_room = self.quota is None or self.is_live[1 - run] < self.quota
+        has_room = self.quota is None or (self.is_live[1 - run] < self.quota and not self._is_behind(run))
         assert (lease is not None) == (self.final[run] is None and is_free and has_room)
+        if self.final[run] is None and self.quota is not None:
+            self.waits[run] = is_free and not has_room and not self.is_live[run]
+            if self.waits[run]:
+                self.bench.keep_wish(self.runs[run].suite_run_id)
         if lease is not None:
             assert lease.fence > self.fence[run], "a fence never comes twice"
             self.fence[run], self.holder[run], self.is_live[run] = lease.fence, worker, True
@@ -106,10 +130,19 @@ class Protocol(RuleBasedStateMachine):
     @rule(run=RUNS)
     def time_goes_by(self, run: int) -> None:
         if self.is_live[run]:
-            self.expire_row(self.runs[run].id)
+            self.bench.expire(self.runs[run].id)
             self.is_live[run] = False
-            if self.store.keeps_runs is False:  # the clock of the memory is that of all runs
-                self.is_live = [False, False]
+            self._forget_all_in_memory()
+
+    @rule(run=RUNS)
+    def suite_run_falls_silent(self, run: int) -> None:
+        self.bench.silence(self.runs[run].suite_run_id)
+        self.waits[run] = False
+        self._forget_all_in_memory()
+
+    def _forget_all_in_memory(self) -> None:
+        if self.store.keeps_runs is False:  # its clock is that of all runs
+            self.is_live, self.waits = [False, False], [False, False]
 
     @rule(worker=WORKERS)
     def worker_is_known_to_be_dead(self, worker: str) -> None:
@@ -146,7 +179,7 @@ class Protocol(RuleBasedStateMachine):
                 assert (each.run.status, each.owner) == (self.final[n], None)
 
 
-def explore(make: Callable[[], tuple[RunStore, Callable[[str], None]]], examples: int) -> None:
+def explore(make: Callable[[], Bench], examples: int) -> None:
     machine = type("Explored", (Protocol,), {"make": staticmethod(make)})
     limits = settings(
         max_examples=examples, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
@@ -157,21 +190,33 @@ def explore(make: Callable[[], tuple[RunStore, Callable[[str], None]]], examples
 def test_leases_in_memory_have_one_master_and_lose_no_run() -> None:
     """Every sequence of claims, writes, deaths and clocks leaves one master, and no run that nobody can take."""
 
-    def make() -> tuple[RunStore, Callable[[str], None]]:
-        clock = MovedClock()
+    def make() -> Bench:
+        moment = datetime(2030, 1, 1, tzinfo=UTC)
 
-        def expire(_run_id: str) -> None:
-            clock.offset += timedelta(days=1)
+        def pass_a_day(_id: str) -> None:
+            nonlocal moment
+            moment += timedelta(days=1)
 
-        return MemoryStore("default", clock=clock), expire
+        return Bench(MemoryStore("default", clock=lambda: moment), pass_a_day, pass_a_day, lambda _id: None)
 
     explore(make, 150)
 
 
 def test_leases_in_postgres_have_one_master_and_lose_no_run(superuser_url: str, server: EmbeddedPostgres) -> None:
     """The same over the real thing."""
+    del server
+    wish = "UPDATE orchestra.suite_run SET waits_until = waits_until + interval '10 minutes' WHERE suite_run_id = %s"
 
-    def make() -> tuple[RunStore, Callable[[str], None]]:
-        return PostgresStore(superuser_url, f"tenant-{unique()}"), lambda run_id: expire_lease(superuser_url, run_id)
+    def keep_wish(suite_run_id: str) -> None:  # however slow this machine is
+        with psycopg.connect(superuser_url) as connection:
+            connection.execute(wish, [suite_run_id])
+
+    def make() -> Bench:
+        return Bench(
+            PostgresStore(superuser_url, f"tenant-{unique()}"),
+            lambda run_id: expire_lease(superuser_url, run_id),
+            lambda suite_run_id: silence_suite_run(superuser_url, suite_run_id),
+            keep_wish,
+        )
 
     explore(make, 12)

@@ -46,15 +46,16 @@ async def test_open_newer_schema_is_refused(fresh_database: str):
     await migrate(fresh_database)
     with psycopg.connect(fresh_database) as connection:
         connection.execute(
-            "INSERT INTO orchestra.schema_migration (version, name, checksum) VALUES (7, '0007_future', 'x')"
+            "INSERT INTO orchestra.schema_migration (version, name, checksum) VALUES (%s, 'future', 'x')", [NEWEST + 1]
         )
     with pytest.raises(SchemaVersionError) as caught:
         await PostgresStore(fresh_database).open()
     assert str(caught.value) == (
-        f"store: schema version '7' is newer than '{NEWEST}', the newest this version of pytest-orchestra knows\n"
+        f"store: schema version '{NEWEST + 1}' is newer than '{NEWEST}', "
+        "the newest this version of pytest-orchestra knows\n"
         "hint: upgrade pytest-orchestra"
     )
-    assert await schema_version(fresh_database) == 7
+    assert await schema_version(fresh_database) == NEWEST + 1
 
 
 async def test_open_changed_migration_is_refused(fresh_database: str):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import psycopg
 from store_samples import Harness, begin, claimed, make_run, make_step, make_suite_run
 
 from pytest_orchestra.engine.ports import RunStore
 from pytest_orchestra.engine.settling import SettlingProfile
 from pytest_orchestra.model.run import StepStatus
+from pytest_orchestra.store.queries import load_query
 
 
 async def measured(store: RunStore, times: dict[str, list[float]], **run: object) -> str:
@@ -66,3 +68,13 @@ async def test_settling_times_belong_to_their_tenant(harness: Harness):
     await measured(theirs, {"paid": [500]})
     assert [(each.count, each.max_ms) for each in await ours.settling()] == [(2, 20)]
     assert [(each.count, each.max_ms) for each in await theirs.settling()] == [(1, 500)]
+
+
+def test_settling_times_are_read_from_an_index(superuser_url: str):
+    """The results themselves, most of which measured nothing and all of which are long, need not be read."""
+    parameters = {"tenant": "acme", "environment": None, "process_id": None, "without": None, "most": 10}
+    with psycopg.connect(superuser_url) as connection:
+        for costly in ("seqscan", "bitmapscan"):  # which are cheaper while the tables are empty
+            connection.execute(f"SET enable_{costly} = off")
+        plan = connection.execute(b"EXPLAIN " + load_query("measure_settling"), parameters).fetchall()
+    assert any("Index Only Scan using test_step_result_settled" in line for (line,) in plan), plan

@@ -9,7 +9,8 @@ SET status = CASE
         ) THEN 'FAILED'
         ELSE %(status)s
     END,
-    finished_at = clock_timestamp()
+    finished_at = clock_timestamp(),
+    waits_until = NULL
 WHERE s.tenant_id = %(tenant)s
     AND s.suite_run_id = %(suite_run_id)s
     AND NOT EXISTS (

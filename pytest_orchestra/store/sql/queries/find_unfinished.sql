@@ -1,6 +1,7 @@
 -- Find the newest SuiteRun that did not come to its end and has any of the given scenarios in the given version.
 SELECT
-    s.suite_run_id, s.key, s.tenant_id, s.status, s.context, s.plugin_version, s.created_at, s.started_at, s.finished_at
+    s.suite_run_id, s.key, s.tenant_id, s.status, s.context, s.plugin_version, s.priority, s.created_at, s.started_at,
+    s.finished_at
 FROM orchestra.suite_run AS s
 WHERE s.tenant_id = %(tenant)s
     AND s.status IN ('PENDING', 'IN_PROGRESS', 'CANCELLED')
