@@ -28,8 +28,8 @@ _BODILESS_STATUSES = frozenset({204, 205, 304})
 class ContractJudge:
     """Judges replies; keeps the compiled schemas of all specifications that it was asked about."""
 
-    def __init__(self) -> None:
-        self._validators = SchemaValidators()
+    def __init__(self, validators: SchemaValidators | None = None) -> None:
+        self._validators = validators or SchemaValidators()
 
     def judge(
         self, operation: Operation, spec: ProtocolSpec, response: JsonObject, defect: str | None = None

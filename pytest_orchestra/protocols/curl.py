@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from urllib.parse import unquote
 
 from pytest_orchestra.model.secret import MASK
@@ -24,13 +24,14 @@ def curl_command(
     *,
     masked: Mapping[str, str] | None = None,
     verify_tls: bool = True,
+    options: Sequence[str] = (),
 ) -> str:
     """Write the command that sends this request.
 
     ``masked`` has the headers that must not show, with what is to be seen of them (``Bearer ***``); parameters in
     ``url`` may be masked as well. In place of each mask stands a shell variable: ``$AUTHORIZATION`` for the header
     ``Authorization``, ``$API_KEY`` for the parameter ``api_key``. A body of more than 32 KiB is read from a file that
-    the command names.
+    the command names. ``options`` are more words for curl.
     """
     words = ["curl", "--include"]
     if method == "HEAD":
@@ -39,6 +40,7 @@ def curl_command(
         words += ["--request", quote_word(method)]
     if not verify_tls:
         words.append("--insecure")
+    words += map(quote_word, options)
     if re.search(r"[\[\]{}]", url):
         words.append("--globoff")
     if re.search(r"/(\.|%2e){1,2}(/|$|\?)", url, re.IGNORECASE):

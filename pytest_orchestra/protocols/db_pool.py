@@ -12,12 +12,12 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from pytest_orchestra.model.secret import Secret
 from pytest_orchestra.protocols.sql_values import register_loaders
+from pytest_orchestra.protocols.timed_task import TimedTasks
 
 __all__ = ["ConnectError", "Login", "Pool", "Rows"]
 
 _CONNECTIONS = 4
 _TIMEOUT_SLACK = 2.0
-_GRACE_S = 0.5
 
 _SESSION = """
     select set_config('default_transaction_read_only', 'on', false),
@@ -87,7 +87,7 @@ class Pool:
         self._login = login
         self._slots = asyncio.Semaphore(_CONNECTIONS)
         self._free: list[_Session] = []
-        self._abandoned: set[asyncio.Task[Rows]] = set()
+        self._tasks = TimedTasks[Rows]()
 
     async def query(self, sql: str, values: Sequence[object], timeout_s: float) -> Rows:
         """Run one statement with values for ``$1``, ``$2`` ...; waiting for a free connection is not part of the time.
@@ -96,37 +96,13 @@ class Pool:
         ``ConnectError`` and the errors of ``psycopg``.
         """
         async with self._slots:
-            # a task of its own, because ending a statement may itself take seconds when the server does not answer
-            task = asyncio.create_task(self._query(sql, values, timeout_s))
-            try:
-                done, _ = await asyncio.wait({task}, timeout=timeout_s)
-            except asyncio.CancelledError:
-                self._abandon(task)
-                raise
-            if not done:
-                self._abandon(task)
-                raise TimeoutError
-            return task.result()
+            return await self._tasks.run(self._query(sql, values, timeout_s), timeout_s)
 
     async def close(self) -> None:
         """Close every connection; statements that are being ended get half a second for it."""
         while self._free:
             await self._free.pop().connection.close()
-        if self._abandoned:
-            _, pending = await asyncio.wait(tuple(self._abandoned), timeout=_GRACE_S)
-            for task in pending:
-                task.cancel()  # for the second time: the driver then waits for the server no longer
-            await asyncio.gather(*pending, return_exceptions=True)
-
-    def _abandon(self, task: asyncio.Task[Rows]) -> None:
-        task.cancel()
-        self._abandoned.add(task)
-        task.add_done_callback(self._forget)
-
-    def _forget(self, task: asyncio.Task[Rows]) -> None:
-        self._abandoned.discard(task)
-        if not task.cancelled():
-            task.exception()  # nobody else will ask for it
+        await self._tasks.close()
 
     async def _query(self, sql: str, values: Sequence[object], timeout_s: float) -> Rows:
         session = self._take_free()

@@ -1,4 +1,4 @@
-"""Queries run on the databases of an environment, and the driver's errors in words."""
+"""Queries run on the PostgreSQL databases of an environment, and the driver's errors in words."""
 
 from __future__ import annotations
 
@@ -7,29 +7,24 @@ from collections.abc import Mapping
 
 import psycopg
 
-from pytest_orchestra.data.redaction import shorten
 from pytest_orchestra.engine.ports import CallTimeoutError, Reply, StepCall
 from pytest_orchestra.errors import (
     LoginRefusedError,
     OrchestraError,
-    SecretNotFoundError,
     StepError,
-    UnknownAliasError,
     UnreachableError,
     UnusableEnvironmentError,
 )
 from pytest_orchestra.model.json import JsonObject
 from pytest_orchestra.model.run import Exchange
-from pytest_orchestra.model.secret import Secret
 from pytest_orchestra.protocols.db_pool import ConnectError, Login, Pool
+from pytest_orchestra.protocols.db_profile import describe_query, find_profile, read_secret, reply_of
 from pytest_orchestra.protocols.psql import psql_command
 from pytest_orchestra.protocols.sql_values import bound_value, read_rows
 from pytest_orchestra.protocols.statement import Statement
-from pytest_orchestra.protocols.suggestion import suggest
 
 __all__ = ["DatabaseReader"]
 
-_SHOWN_LIMIT = 4_000
 _UNREACHABLE: Mapping[str, str] = {
     "connection refused": "connection refused",
     "failed to resolve host": "its host name does not resolve",
@@ -44,6 +39,7 @@ _UNREACHABLE: Mapping[str, str] = {
     "connection reset": "the server closed the connection",
     "invalid response": "what answers is no PostgreSQL server",
     "unexpected response": "what answers is no PostgreSQL server",
+    "expected authentication request": "what answers is no PostgreSQL server",
 }
 _FATAL = "FATAL:"
 _REFUSED = ("password authentication failed", "no password supplied")
@@ -81,14 +77,7 @@ class DatabaseReader:
             raise _connect_fault(call, login, str(error.__cause__)) from None
         except psycopg.Error as error:
             raise _query_fault(call, login, statement, error) from None
-        first = rows[0] if rows else None
-        response: JsonObject = {
-            "rows": rows,
-            "row": first,
-            "value": None if first is None else next(iter(first.values()), None),
-            "count": len(rows),
-        }
-        return Reply(response, _exchange(statement, used, login, rows))
+        return reply_of(rows, _exchange(statement, used, login, rows))
 
     async def close(self) -> None:
         """Close every connection."""
@@ -98,48 +87,24 @@ class DatabaseReader:
 
 
 def _login(call: StepCall) -> Login:
-    environment, alias = call.environment, call.step.data_source or ""
-    profile = environment.db_profiles.get(alias)
-    if profile is None:
-        raise UnknownAliasError(
-            f"environment '{environment.name}' has no database '{alias}'",
-            hint=suggest(alias, environment.db_profiles, f"add '{alias}' to its 'dbProfiles'"),
-        )
-    user = _secret(call, alias, profile.username_ref)
-    password = _secret(call, alias, profile.password_ref)
+    profile = find_profile(call)
+    user = read_secret(call, profile.username_ref)
+    password = read_secret(call, profile.password_ref)
     try:
         return Login.of(profile.url, user, password, profile.default_schema)
     except psycopg.ProgrammingError:
         shown = re.sub(r"//[^/]*@", "//", profile.url)
         raise UnusableEnvironmentError(
-            f"database '{alias}' has URL '{shown}', which is no address of PostgreSQL",
+            f"database '{call.step.data_source}' has URL '{shown}', which is no address of PostgreSQL",
             hint="write it as 'postgresql://host:port/name'",
         ) from None
 
 
-def _secret(call: StepCall, alias: str, ref: str | None) -> Secret | None:
-    if ref is None:
-        return None
-    secret = call.secrets.get(ref)
-    if secret is None:
-        raise SecretNotFoundError(
-            f"database '{alias}' needs secret '{ref}', which was not read", hint=f"set what '{ref}' refers to"
-        )
-    return secret
-
-
 def _exchange(statement: Statement, used: JsonObject, login: Login, rows: list[JsonObject] | None) -> Exchange:
-    request: JsonObject = {
-        "database": login.address,
-        "sql": statement.text,
-        "parameters": shorten(used, _SHOWN_LIMIT),
-    }
     command = psql_command(
         dict(login.params), statement.literal_text(used), schema=login.schema, is_user_secret=login.user is not None
     )
-    if rows is None:
-        return Exchange(request, None, command)
-    return Exchange(request, {"count": len(rows), "rows": shorten(rows, _SHOWN_LIMIT)}, command)
+    return describe_query(login.address, statement.text, used, rows, command)
 
 
 def _connect_fault(call: StepCall, login: Login, said: str) -> OrchestraError:

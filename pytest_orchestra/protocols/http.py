@@ -2,35 +2,57 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, cast
 
-from pytest_orchestra.data.redaction import mask_headers, mask_url, shorten
 from pytest_orchestra.engine.ports import CallTimeoutError, ProtocolViolation, Reply, StepCall
-from pytest_orchestra.errors import SecretNotFoundError, StepError, UnknownAliasError, UnreachableError
+from pytest_orchestra.errors import (
+    LoginRefusedError,
+    SecretNotFoundError,
+    StepError,
+    UnknownAliasError,
+    UnreachableError,
+    UnusableEnvironmentError,
+)
 from pytest_orchestra.model.definition import ChannelType, EndpointRef, StepDefinition
-from pytest_orchestra.model.environment import Environment, ServiceProfile
+from pytest_orchestra.model.environment import Environment, ServiceAuth, ServiceProfile
 from pytest_orchestra.model.json import JsonObject, JsonValue
-from pytest_orchestra.model.run import Exchange, Violation, ViolationType
-from pytest_orchestra.model.secret import MASK
+from pytest_orchestra.model.run import Violation, ViolationType
 from pytest_orchestra.model.specification import Operation, ProtocolSpec
 from pytest_orchestra.problem import Place, Problem, Severity
 from pytest_orchestra.protocols.body import read_body
+from pytest_orchestra.protocols.body_files import read_files
 from pytest_orchestra.protocols.contract import ContractJudge, resolve_schema_ref
-from pytest_orchestra.protocols.curl import curl_command
-from pytest_orchestra.protocols.request import BaseAddress, HttpRequest, build_request, find_input_faults
-from pytest_orchestra.protocols.schema_check import resolve_pointer
+from pytest_orchestra.protocols.http_auth import AuthKind, Credentials, choose_auth, token_request, write_auth
+from pytest_orchestra.protocols.http_exchange import Disclosure, describe_call
+from pytest_orchestra.protocols.http_redirect import MOST_REDIRECTS, follow, origin_of
+from pytest_orchestra.protocols.http_route import HttpRoute
+from pytest_orchestra.protocols.oauth_tokens import Token, TokenRequest, TokenStore
+from pytest_orchestra.protocols.request import BaseAddress, HttpRequest, body_files, build_request, find_input_faults
+from pytest_orchestra.protocols.request_contract import RequestJudge
+from pytest_orchestra.protocols.schema_check import SchemaValidators, resolve_pointer
+from pytest_orchestra.protocols.set_cookie import apply_cookies
 from pytest_orchestra.protocols.suggestion import nearest_name, suggest
-from pytest_orchestra.protocols.wire import BrokenReplyError, ConnectFailedError, RawReply
+from pytest_orchestra.protocols.wire import BrokenReplyError, ConnectFailedError, ProxyRefusedError, RawReply
 
 if TYPE_CHECKING:
+    from pytest_orchestra.protocols.http2_client import Http2Client
     from pytest_orchestra.protocols.http_client import HttpClient
 
 __all__ = ["HttpProtocol", "HttpReply"]
 
-_SHOWN_LIMIT = 4_000
+_UNAUTHORIZED = 401
+_TOKEN_TIMEOUT_S = 30.0
+_USUAL_ROUTES = {
+    (is_https, verify): HttpRoute(is_https=is_https, verify_tls=verify)
+    for is_https in (False, True)
+    for verify in (False, True)
+}
+_BROKEN_HINT = "correct the input; if a wrong request is what the step is about, set 'breaksContract: true'"
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 _IDEMPOTENCY_KEY = "Idempotency-Key"
 
@@ -42,20 +64,51 @@ class HttpReply(Reply):
     defect: str | None = None
 
 
-class HttpProtocol:
-    """Calls operations of OpenAPI specifications and holds the replies against them.
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """Where a call goes."""
 
-    Redirects are replies like any other, cookies are not kept, and proxies of the process environment do not count.
+    service: str
+    profile: ServiceProfile
+    address: BaseAddress
+    route: HttpRoute
+    environment: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """A request ready to be sent, and what may not be shown of it."""
+
+    request: HttpRequest
+    disclosure: Disclosure
+
+
+@dataclass(frozen=True, slots=True)
+class _Arrived:
+    """A reply, and the replies that led to it; None where they were not followed."""
+
+    raw: RawReply
+    history: list[JsonValue] | None = None
+
+
+class HttpProtocol:
+    """Calls operations of OpenAPI specifications and holds requests and replies against them.
+
+    Redirects are replies like any other unless the step follows them, cookies are not kept from one call to the next,
+    and proxies of the process environment do not count.
     A parameter, header or body that is null is left out.
     """
 
     protocol_id: ClassVar[str] = "http"
-    channel_type: ClassVar[ChannelType] = ChannelType.HTTP_REST
+    channel_type: ClassVar[str] = ChannelType.HTTP_REST
     unfulfilled: ClassVar[ViolationType] = ViolationType.TIMEOUT
 
     def __init__(self) -> None:
-        self._clients: dict[tuple[bool, bool], HttpClient] = {}
-        self._judge = ContractJudge()
+        self._clients: dict[HttpRoute, HttpClient | Http2Client] = {}
+        self._tokens = TokenStore()
+        validators = SchemaValidators()
+        self._judge = ContractJudge(validators)
+        self._requests = RequestJudge(validators)
 
     def parse_spec(self, path: Path, service_name: str) -> ProtocolSpec | None:
         """Read an OpenAPI document. Raises ``DefinitionError`` and ``UnreadableFileError``."""
@@ -76,8 +129,21 @@ class HttpProtocol:
         if step.endpoint_ref is None:
             return ()
         place = step.place or Place(step.alias or step.name or str(step.endpoint_ref))
-        faults = self._find_faults(step, step.endpoint_ref, specs)
-        return [Problem(Severity.ERROR, place, fact, hint) for fact, hint in faults]
+        faults = [
+            Problem(Severity.ERROR, place, fact, hint)
+            for fact, hint in self._find_faults(step, step.endpoint_ref, specs)
+        ]
+        return faults or [
+            Problem(Severity.WARNING, place, f"the request breaks the specification at {fault}", _BROKEN_HINT)
+            for fault in self._find_broken(step, step.endpoint_ref, specs)
+        ]
+
+    def _find_broken(self, step: StepDefinition, ref: EndpointRef, specs: Mapping[str, ProtocolSpec]) -> Iterator[str]:
+        spec = specs.get(ref.service_name)
+        operation = None if spec is None else self.find_operation(spec, ref.endpoint_name)
+        if spec is not None and operation is not None and step.check_contract and not step.breaks_contract:
+            data = cast("JsonObject", step.input_template)
+            yield from self._requests.find_static_faults(operation, spec, data)
 
     def _find_faults(
         self, step: StepDefinition, ref: EndpointRef, specs: Mapping[str, ProtocolSpec]
@@ -94,34 +160,149 @@ class HttpProtocol:
             yield from _find_schema_ref_faults(schema_ref, ref.service_name, specs)
 
     async def execute(self, call: StepCall, specs: Mapping[str, ProtocolSpec]) -> Reply:
-        """Call the operation. A ``TimeoutError`` carries the exchange; a ``ProtocolViolation`` is an ``HTTP_ERROR``."""
+        """Call the operation. A ``TimeoutError`` carries the exchange; a ``ProtocolViolation`` is an ``HTTP_ERROR``.
+
+        A request that breaks the contract is a ``StepError``, unless the step breaks it on purpose or holds none.
+        """
         service, operation = self._find(call.step, specs)
         profile = _profile(call.environment, service)
         address = BaseAddress.read(profile.base_url, service)
-        secret_headers = _secret_headers(call, service, profile)
-        profile_headers = {**profile.headers, **secret_headers}
+        target = _Target(service, profile, address, _route(call, service, profile, address), call.environment.name)
+        if profile.auth is None:
+            prepared = await self._prepare(call, operation, specs[service], target, Credentials())
+            return _reply(prepared, await self._send(prepared, target, call.timeout_s))
+        return await self._execute_authenticated(call, operation, specs[service], target, profile.auth)
+
+    async def _execute_authenticated(
+        self, call: StepCall, operation: Operation, spec: ProtocolSpec, target: _Target, auth: ServiceAuth
+    ) -> Reply:
+        """Call with the credentials that the operation asks for; with another token once, if the first is over."""
+        uses = choose_auth(target.profile, operation, spec, call.input)
+        asked = next((use for use in uses if use.kind is AuthKind.OAUTH2), None)
+        if asked is None or auth.oauth2 is None:
+            credentials = write_auth(auth, uses, target.service, call.secrets, None)
+            prepared = await self._prepare(call, operation, spec, target, credentials)
+            return _reply(prepared, await self._send(prepared, target, call.timeout_s))
+        wanted = token_request(auth.oauth2, asked, target.address.url, target.service, call.secrets)
+        token, was_used = await self._token(wanted, call, target)
+        credentials = write_auth(auth, uses, target.service, call.secrets, token.text)
+        prepared = await self._prepare(call, operation, spec, target, credentials)
+        began = time.monotonic()
+        arrived = await self._send(prepared, target, call.timeout_s)
+        if arrived.raw.status == _UNAUTHORIZED and was_used:
+            self._tokens.discard(wanted, token)
+            left_s = call.timeout_s - (time.monotonic() - began)
+            if left_s > 0 and _is_repeatable(prepared.request):
+                token, _ = await self._token(wanted, call, target)
+                credentials = write_auth(auth, uses, target.service, call.secrets, token.text)
+                prepared = await self._prepare(call, operation, spec, target, credentials)
+                arrived = await self._send(prepared, target, left_s)
+        return _reply(prepared, arrived)
+
+    async def _token(self, wanted: TokenRequest, call: StepCall, target: _Target) -> tuple[Token, bool]:
+        subject = wanted.subject
         try:
-            request = build_request(
-                operation, _recognisable(call, operation, profile_headers), address, profile_headers
-            )
-        except StepError as error:
-            raise StepError(error.fact, place=call.step.place, hint=error.hint) from None
-        client = self._client(address, profile)
+            address = BaseAddress.read(wanted.url, target.service)
+        except UnusableEnvironmentError:
+            raise UnusableEnvironmentError(
+                f"{subject} of service '{target.service}' is no address of HTTP",
+                hint="write 'tokenUrl' as 'https://host/path'",
+            ) from None
+        route = replace(_route(call, target.service, target.profile, address), version="1.1")
+
+        async def fetch(request: HttpRequest) -> RawReply:
+            try:
+                return await self._client(route, target.service).send(request, address.origin, _TOKEN_TIMEOUT_S)
+            except TimeoutError:
+                raise _no_token(subject, _TOKEN_TIMEOUT_S) from None
+            except ProxyRefusedError:
+                raise _proxy_refuses(route, target.service) from None
+            except (ConnectFailedError, BrokenReplyError) as error:
+                reason = error.reason if isinstance(error, ConnectFailedError) else error.fact
+                raise UnreachableError(f"{subject}: {reason}", hint="start it, or correct 'tokenUrl'") from None
+
         try:
-            raw = await client.send(request, address.origin, call.timeout_s)
+            async with asyncio.timeout(call.timeout_s):
+                return await self._tokens.get(wanted, fetch)
         except TimeoutError:
-            exchange = _exchange(request, secret_headers, profile)
-            raise CallTimeoutError(exchange) from None
+            raise _no_token(subject, call.timeout_s) from None
+
+    async def _prepare(
+        self, call: StepCall, operation: Operation, spec: ProtocolSpec, target: _Target, credentials: Credentials
+    ) -> _Prepared:
+        profile, step = target.profile, call.step
+        secret_headers = {**_secret_headers(call, target.service, profile), **credentials.headers}
+        profile_headers = {**profile.headers, **secret_headers}
+        data = _recognisable(call, operation, profile_headers)
+        if credentials.query or credentials.cookies:
+            data = credentials.added_to(data)
+        try:
+            paths = body_files(operation, data)
+            files = await asyncio.to_thread(read_files, paths, _folder(step)) if paths else {}
+            request = build_request(operation, data, target.address, profile_headers, files)
+            if step.check_contract and not step.breaks_contract:
+                self._requests.judge(operation, spec, data, request)
+        except StepError as error:
+            raise StepError(error.fact, place=step.place, hint=error.hint) from None
+        return _Prepared(
+            request, Disclosure(target.route, secret_headers, tuple(credentials.query), step.follow_redirects)
+        )
+
+    async def _send(self, prepared: _Prepared, target: _Target, timeout_s: float) -> _Arrived:
+        if not prepared.disclosure.follows_redirects:
+            return _Arrived(await self._send_once(prepared, prepared.request, target, timeout_s))
+        return await self._send_and_follow(prepared, target, timeout_s)
+
+    async def _send_and_follow(self, prepared: _Prepared, target: _Target, timeout_s: float) -> _Arrived:
+        request, here, left_s = prepared.request, target, timeout_s
+        history: list[JsonValue] = []
+        cookies: dict[str, str] = {}
+        set_cookies: tuple[str, ...] = ()
+        elapsed_ms = 0.0
+        secret = frozenset(name.lower() for name in prepared.disclosure.secret_headers)
+        while True:
+            began = time.monotonic()
+            raw = await self._send_once(prepared, request, here, left_s)
+            left_s -= time.monotonic() - began
+            elapsed_ms += raw.elapsed_ms
+            set_cookies += raw.set_cookies
+            cookies = apply_cookies(cookies, raw.set_cookies)
+            following = follow(request, raw.status, raw.headers.get("location"), secret_headers=secret, cookies=cookies)
+            if following is None:
+                return _Arrived(replace(raw, elapsed_ms=elapsed_ms, set_cookies=set_cookies), history)
+            history.append({"status": raw.status, "url": request.url})
+            if len(history) > MOST_REDIRECTS:
+                url = prepared.disclosure.masked_url(following.url)
+                fact = f"more than {MOST_REDIRECTS} redirects followed each other, the last to '{url}'"
+                violation = Violation(ViolationType.HTTP_ERROR, "too-many-redirects", fact, {"url": url})
+                raise ProtocolViolation(violation, describe_call(prepared.request, prepared.disclosure))
+            if left_s <= 0:
+                raise CallTimeoutError(describe_call(prepared.request, prepared.disclosure))
+            if origin_of(following.url) != origin_of(request.url):
+                address = BaseAddress.read(following.url, target.service)
+                here = replace(target, address=address, route=target.route.to_stranger(is_https=address.is_https))
+                cookies = {}
+            request = following
+
+    async def _send_once(
+        self, prepared: _Prepared, request: HttpRequest, target: _Target, timeout_s: float
+    ) -> RawReply:
+        client = self._client(target.route, target.service)
+        try:
+            return await client.send(request, target.address.origin, timeout_s)
+        except TimeoutError:
+            raise CallTimeoutError(describe_call(prepared.request, prepared.disclosure)) from None
+        except ProxyRefusedError:
+            raise _proxy_refuses(target.route, target.service) from None
         except ConnectFailedError as error:
             raise UnreachableError(
-                f"service '{service}' at '{address.url}': {error.reason}",
-                hint=error.hint
-                or f"start the service, or correct its 'baseUrl' in environment '{call.environment.name}'",
+                f"service '{target.service}' at '{target.address.url}': {error.reason}",
+                hint=error.hint or f"start the service, or correct its 'baseUrl' in environment '{target.environment}'",
             ) from None
         except BrokenReplyError as error:
-            violation = Violation(ViolationType.HTTP_ERROR, error.code, error.fact, {"url": mask_url(request.url)})
-            raise ProtocolViolation(violation, _exchange(request, secret_headers, profile)) from None
-        return _reply(request, raw, secret_headers, profile)
+            url = prepared.disclosure.masked_url(request.url)
+            violation = Violation(ViolationType.HTTP_ERROR, error.code, error.fact, {"url": url})
+            raise ProtocolViolation(violation, describe_call(prepared.request, prepared.disclosure)) from None
 
     def may_repeat(self, step: StepDefinition, specs: Mapping[str, ProtocolSpec]) -> bool:
         """Say yes for safe methods, and for others unless the step takes the ``Idempotency-Key`` away from them."""
@@ -148,6 +329,7 @@ class HttpProtocol:
 
     async def close(self) -> None:
         """Close every connection; a later call opens new ones."""
+        await self._tokens.close()
         clients, self._clients = list(self._clients.values()), {}
         for client in clients:
             await client.close()
@@ -163,14 +345,51 @@ class HttpProtocol:
         fact, hint = _no_specification(ref.service_name, specs) if spec is None else _no_operation(ref, spec)
         raise StepError(fact, place=step.place, hint=hint)
 
-    def _client(self, address: BaseAddress, profile: ServiceProfile) -> HttpClient:
-        key = (address.is_https, address.is_https and profile.verify_tls)
-        client = self._clients.get(key)
+    def _client(self, route: HttpRoute, service: str) -> HttpClient | Http2Client:
+        client = self._clients.get(route)
         if client is None:
-            from pytest_orchestra.protocols.http_client import HttpClient  # noqa: PLC0415  heavy: aiohttp and httpx
-
-            client = self._clients[key] = HttpClient(is_https=key[0], verify_tls=key[1])
+            client = self._clients[route] = _new_client(route, service)
         return client
+
+
+def _new_client(route: HttpRoute, service: str) -> HttpClient | Http2Client:
+    if route.version == "2":
+        from pytest_orchestra.protocols.http2_client import Http2Client  # noqa: PLC0415  an extra
+
+        return Http2Client(route, service)
+    from pytest_orchestra.protocols.http_client import HttpClient  # noqa: PLC0415  heavy: aiohttp and httpx
+
+    return HttpClient(route, service)
+
+
+def _route(call: StepCall, service: str, profile: ServiceProfile, address: BaseAddress) -> HttpRoute:
+    is_https = address.is_https
+    has_files = profile.ca_file or profile.certificate_file or profile.key_file
+    if profile.proxy is None and profile.http_version == "1.1" and not (is_https and has_files):
+        return _USUAL_ROUTES[is_https, profile.verify_tls]
+    return HttpRoute.of(profile, call.environment, service, call.secrets, is_https=is_https)
+
+
+def _folder(step: StepDefinition) -> Path:
+    return Path(step.place.file).parent if step.place is not None else Path()
+
+
+def _is_repeatable(request: HttpRequest) -> bool:
+    names = {name.lower() for name in request.headers}
+    return request.method in _SAFE_METHODS or _IDEMPOTENCY_KEY.lower() in names
+
+
+def _no_token(subject: str, timeout_s: float) -> UnreachableError:
+    return UnreachableError(
+        f"{subject}: no reply came within {round(timeout_s * 1000)} ms", hint="start it, or correct 'tokenUrl'"
+    )
+
+
+def _proxy_refuses(route: HttpRoute, service: str) -> LoginRefusedError:
+    return LoginRefusedError(
+        f"proxy '{route.proxy}' of service '{service}' refuses the credentials",
+        hint="set 'proxyUsernameRef' and 'proxyPasswordRef'",
+    )
 
 
 def _profile(environment: Environment, service: str) -> ServiceProfile:
@@ -214,58 +433,20 @@ def _secret_headers(call: StepCall, service: str, profile: ServiceProfile) -> di
     return headers
 
 
-def _shown(value: JsonValue, content: bytes | None) -> JsonValue:
-    """Shorten a body, whose ``content`` is what was sent or came: where that is short, there is nothing to do."""
-    return value if content is None or len(content) <= _SHOWN_LIMIT else shorten(value, _SHOWN_LIMIT)
-
-
-def _reply(
-    request: HttpRequest, raw: RawReply, secret_headers: Mapping[str, str], profile: ServiceProfile
-) -> HttpReply:
+def _reply(prepared: _Prepared, arrived: _Arrived) -> HttpReply:
+    raw = arrived.raw
     body = read_body(raw.content, raw.headers.get("content-type"))
-    response: JsonObject = {
+    response: dict[str, JsonValue] = {
         "status": raw.status,
-        "headers": raw.headers,
+        "headers": cast("JsonObject", raw.headers),
         "body": body.value,
+        "cookies": cast("JsonObject", apply_cookies({}, raw.set_cookies) if raw.set_cookies else {}),
         "elapsedMs": round(raw.elapsed_ms, 3),
     }
-    exchange = _exchange(request, secret_headers, profile, response, raw.content)
-    return HttpReply(response, exchange, raw.status, body.defect)
-
-
-def _exchange(
-    request: HttpRequest,
-    secret_headers: Mapping[str, str],
-    profile: ServiceProfile,
-    response: JsonObject | None = None,
-    content: bytes | None = None,
-) -> Exchange:
-    shown = mask_headers(request.headers)
-    # what an environment takes from a secret is masked under any name, unless the step says something else there
-    shown |= {name: MASK for name, value in secret_headers.items() if shown.get(name) == value}
-    url = mask_url(request.url)
-    sent: JsonObject = {
-        "method": request.method,
-        "url": url,
-        "headers": shown,
-        "body": _shown(request.body, request.content),
-    }
-    command = curl_command(
-        request.method,
-        url,
-        request.headers,
-        request.content,
-        masked={name: str(value) for name, value in shown.items() if value != request.headers[name]},
-        verify_tls=profile.verify_tls,
-    )
-    if response is None:
-        return Exchange(sent, None, command)
-    came: JsonObject = {
-        "status": response["status"],
-        "headers": mask_headers(cast("Mapping[str, str]", response["headers"])),
-        "body": _shown(response["body"], content),
-    }
-    return Exchange(sent, came, command)
+    if arrived.history is not None:
+        response["history"] = arrived.history
+    exchange = describe_call(prepared.request, prepared.disclosure, response, raw.content)
+    return HttpReply(response, exchange, raw.status, defect=body.defect)
 
 
 def _no_specification(service: str, specs: Mapping[str, ProtocolSpec]) -> tuple[str, str]:

@@ -22,14 +22,16 @@ import httpx
 import httpx_aiohttp
 from yarl import URL
 
-from pytest_orchestra.protocols.request import HttpRequest
-from pytest_orchestra.protocols.wire import BrokenReplyError, ConnectFailedError, RawReply
+from pytest_orchestra.protocols.http_route import HttpRoute, tls_context
+from pytest_orchestra.protocols.request import HttpRequest, basic_authorization
+from pytest_orchestra.protocols.wire import BrokenReplyError, ConnectFailedError, ProxyRefusedError, RawReply
 
-__all__ = ["HttpClient"]
+__all__ = ["CONNECTIONS_PER_ORIGIN", "USUAL_HEADERS", "HttpClient", "connect_failure", "read_content", "tls_refusal"]
 
-_CONNECTIONS_PER_ORIGIN = 100
+CONNECTIONS_PER_ORIGIN = 100
 _IDLE_S = 1.5  # shorter than any usual server keeps an idle connection (gunicorn 2 s; uvicorn, Node and Apache 5 s)
 _LINE_LIMIT = 65_536
+_PROXY_WANTS_CREDENTIALS = 407
 _BODY_LIMIT = 64 * 1024 * 1024
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 _ERRNO_REASONS: Mapping[int | None, str] = {
@@ -40,12 +42,13 @@ _ERRNO_REASONS: Mapping[int | None, str] = {
 }
 
 
-_USUAL_HEADERS = {
+USUAL_HEADERS = {
     b"accept": b"*/*",
     b"accept-encoding": b"gzip, deflate",  # what httpx undoes by itself; aiohttp would offer more
     b"user-agent": b"pytest-orchestra",
 }
 
+_TLS_REASON = re.compile(r"\[SSL: (\w*ALERT\w*)\]")
 _RECEIVED = re.compile(r"received (\d+) of (\d+) bytes")
 _QUOTED_LINE = re.compile(r"^\s*b'(.*)'$", re.MULTILINE)
 
@@ -107,15 +110,14 @@ async def _send_as_written(
 
 
 class HttpClient:
-    """The connections to all services of one kind: plain, TLS with verified certificates, TLS without.
+    """The connections to all services that are reached by one route.
 
     Must be made and used on one running loop. Environment variables for proxies do not count.
     """
 
-    def __init__(self, *, is_https: bool, verify_tls: bool) -> None:
-        context: ssl.SSLContext | bool = True
-        if is_https:
-            context = httpx.create_ssl_context(verify=verify_tls)  # heeds SSL_CERT_FILE and SSL_CERT_DIR
+    def __init__(self, route: HttpRoute, service: str = "") -> None:
+        """Be ready to connect. Raises ``UnusableEnvironmentError`` where a file of the route is of no use."""
+        context: ssl.SSLContext | bool = tls_context(route, service) if route.is_https else True
         session = aiohttp.ClientSession(
             connector=_Connector(context),
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -125,7 +127,10 @@ class HttpClient:
             skip_auto_headers=("Content-Type", "User-Agent"),
             middlewares=(_send_as_written,),
         )
-        self._transport = httpx_aiohttp.AiohttpTransport(verify=False, client=session)
+        self._transport = httpx_aiohttp.AiohttpTransport(verify=False, client=session, proxy=_proxy(route))
+        self._has_proxy = route.proxy is not None
+        # through a tunnel, only the proxy itself gets its credentials
+        self._more_headers = {} if route.is_https else _proxy_headers(route)
         self._slots: dict[str, asyncio.Semaphore] = {}
         self._origins: dict[str, httpx.URL] = {}
 
@@ -137,7 +142,7 @@ class HttpClient:
         """
         slots = self._slots.get(origin)
         if slots is None:
-            slots = self._slots[origin] = asyncio.Semaphore(_CONNECTIONS_PER_ORIGIN)
+            slots = self._slots[origin] = asyncio.Semaphore(CONNECTIONS_PER_ORIGIN)
         async with slots:
             if request.method not in _SAFE_METHODS:
                 await _take_notice_of_closed_connections()
@@ -156,17 +161,23 @@ class HttpClient:
             url = self._origins[origin] = httpx.URL(origin)
         _ATTEMPT.set(_Attempt(URL(request.url, encoded=True)))
         headers = {
-            **_USUAL_HEADERS,
+            **USUAL_HEADERS,
+            **self._more_headers,
             **{name.lower().encode(): value.encode() for name, value in request.headers.items()},
         }
         response = await self._transport.handle_async_request(
             httpx.Request(request.method, url, headers=headers, content=request.content)
         )
         try:
-            content = await _read(response)
+            content = await read_content(response)
         finally:
             await response.aclose()
-        return RawReply(response.status_code, dict(response.headers), content, (time.perf_counter() - began) * 1000)
+        elapsed_ms = (time.perf_counter() - began) * 1000
+        if self._has_proxy and response.status_code == _PROXY_WANTS_CREDENTIALS:
+            raise ProxyRefusedError
+        fields = response.headers
+        set_cookies = tuple(fields.get_list("set-cookie")) if "set-cookie" in fields else ()
+        return RawReply(response.status_code, dict(fields), content, elapsed_ms, set_cookies)
 
     async def close(self) -> None:
         """Close every connection."""
@@ -183,7 +194,21 @@ async def _take_notice_of_closed_connections() -> None:
     await asyncio.sleep(0)
 
 
-async def _read(response: httpx.Response) -> bytes:
+def _proxy(route: HttpRoute) -> httpx.Proxy | None:
+    if route.proxy is None:
+        return None
+    return httpx.Proxy(route.proxy, headers=_proxy_headers(route))
+
+
+def _proxy_headers(route: HttpRoute) -> dict[bytes, bytes]:
+    if route.proxy_user is None:
+        return {}
+    password = route.proxy_password.reveal() if route.proxy_password is not None else ""
+    return {b"proxy-authorization": basic_authorization(route.proxy_user.reveal(), password).encode()}
+
+
+async def read_content(response: httpx.Response) -> bytes:
+    """Read a whole body, decompressed. Raises ``BrokenReplyError`` for one without end."""
     chunks: list[bytes] = []
     size = 0
     # what is not encoded needs none of httpx's decoders, which cost as much as the rest of the reading
@@ -203,15 +228,20 @@ def _judged(error: Exception) -> Exception:
     cause = error.__cause__ if is_wrapped else error
     match cause:
         case _DroppedError():
-            return BrokenReplyError("connection-lost", "the connection ended before a reply came")
+            refusal = tls_refusal(cause)
+            return refusal or BrokenReplyError("connection-lost", "the connection ended before a reply came")
+        case aiohttp.ClientHttpProxyError():
+            if cause.status == _PROXY_WANTS_CREDENTIALS:
+                return ProxyRefusedError()
+            fact = f"its proxy answered with status {cause.status}"
+            return ConnectFailedError(fact, "correct 'proxy' of its profile")
+        case aiohttp.ClientProxyConnectionError():
+            reason = _refused(cause.os_error).reason
+            return ConnectFailedError(f"its proxy cannot be reached: {reason}", "start the proxy, or correct 'proxy'")
         case aiohttp.ClientConnectorDNSError():
             return ConnectFailedError("its name does not resolve", "correct its host name")
         case aiohttp.ClientConnectorCertificateError():
-            reason = getattr(cause.certificate_error, "verify_message", "") or str(cause.certificate_error)
-            return ConnectFailedError(
-                f"its certificate is not trusted: {reason[:1].lower()}{reason[1:]}",
-                "name the authority's certificate in SSL_CERT_FILE, or set 'verifyTls: false'",
-            )
+            return connect_failure(cause.certificate_error)
         case aiohttp.ClientConnectorError():
             return _refused(cause.os_error)
         case aiohttp.ClientPayloadError():
@@ -224,6 +254,31 @@ def _judged(error: Exception) -> Exception:
             return BrokenReplyError("malformed-reply", "the reply's body is not encoded as its 'content-encoding' says")
         case _:
             return BrokenReplyError("connection-lost", f"the exchange broke off: {cause}")
+
+
+def connect_failure(error: Exception) -> ConnectFailedError:
+    """Tell why no connection came about."""
+    if isinstance(error, ssl.CertificateError):
+        reason = getattr(error, "verify_message", "") or str(error)
+        return ConnectFailedError(
+            f"its certificate is not trusted: {reason[:1].lower()}{reason[1:]}",
+            "name the authority's certificate in 'caFile' of its profile, or set 'verifyTls: false'",
+        )
+    return _refused(error) if isinstance(error, OSError) else ConnectFailedError(str(error))
+
+
+def tls_refusal(error: BaseException | None) -> ConnectFailedError | None:
+    """Tell whether the peer ended TLS because of the client's certificate, which it says after the handshake."""
+    while error is not None:
+        named = _TLS_REASON.search(str(error)) if isinstance(error, (OSError, httpx.HTTPError)) else None
+        reason = named[1] if named else ""
+        if "CERTIFICATE" in reason or "UNKNOWN_CA" in reason:
+            said = reason.replace("_", " ").lower()
+            return ConnectFailedError(
+                f"it refuses the client's certificate: {said}", "name one that it accepts in 'certificateFile'"
+            )
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def _refused(error: OSError) -> ConnectFailedError:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -15,7 +14,9 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 from pytest_orchestra.errors import StepError, UnusableEnvironmentError
 from pytest_orchestra.model.json import JsonObject, JsonValue
 from pytest_orchestra.model.specification import Operation, Parameter
+from pytest_orchestra.protocols.body_files import FORM, FileRef, find_files, is_multipart
 from pytest_orchestra.protocols.media_type import essence_of, is_json, is_text
+from pytest_orchestra.protocols.multipart import decode_base64, encode_multipart
 from pytest_orchestra.protocols.parameter_style import (
     cookie_text,
     header_text,
@@ -24,9 +25,16 @@ from pytest_orchestra.protocols.parameter_style import (
 )
 from pytest_orchestra.protocols.suggestion import nearest_name, suggest
 
-__all__ = ["BaseAddress", "HttpRequest", "build_request", "find_input_faults"]
+__all__ = [
+    "BaseAddress",
+    "HttpRequest",
+    "basic_authorization",
+    "body_files",
+    "build_request",
+    "find_input_faults",
+    "sent_media_type",
+]
 
-_FORM = "application/x-www-form-urlencoded"
 _JSON = "application/json"
 _GROUPS = ("path", "query", "headers", "cookies")
 _INPUT_KEYS = (*_GROUPS, "body", "mediaType")
@@ -79,19 +87,29 @@ class BaseAddress:
             url=urlunsplit((parts.scheme, netloc, path, "", "")),
             origin=f"{parts.scheme}://{netloc}",
             is_https=parts.scheme == "https",
-            authorization=_basic(parts.username, parts.password) if parts.username is not None else None,
+            authorization=_of_user(parts.username, parts.password) if parts.username is not None else None,
         )
 
 
-def _basic(user: str, password: str | None) -> str:
-    pair = f"{unquote(user)}:{unquote(password or '')}"
-    return f"Basic {base64.b64encode(pair.encode()).decode()}"
+def _of_user(user: str, password: str | None) -> str:
+    return basic_authorization(unquote(user), unquote(password or ""))
+
+
+def basic_authorization(user: str, password: str) -> str:
+    """Write user and password as the value of ``Authorization`` (RFC 7617)."""
+    return f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"
 
 
 def build_request(
-    operation: Operation, data: JsonObject, address: BaseAddress, profile_headers: Mapping[str, str]
+    operation: Operation,
+    data: JsonObject,
+    address: BaseAddress,
+    profile_headers: Mapping[str, str],
+    files: Mapping[str, bytes] | None = None,
 ) -> HttpRequest:
     """Build the request for an operation. ``data`` has the keys of a step's ``inputTemplate``, rendered.
+
+    ``files`` has the content of those that :func:`body_files` gives.
 
     What the step says goes before what the profile says; a header, parameter or body that is null is left out.
     Raises ``StepError``.
@@ -101,16 +119,34 @@ def build_request(
     try:
         url = address.url + _path(operation, _group(data, "path"))
         query = _query(operation, _group(data, "query"))
-        content, body, media_type = _content(operation, data)
+        content, body, media_type = _content(operation, data, files or {})
         headers = _headers(operation, data, address, profile_headers)
     except UnicodeEncodeError:
         raise StepError(
             "the input holds half of a surrogate pair, which is no character", hint="see where its value comes from"
         ) from None
-    if media_type is not None and "content-type" not in {name.lower() for name in _group(data, "headers")}:
+    if media_type is not None and (is_multipart(media_type) or not _names_content_type(data)):
         headers = {name: value for name, value in headers.items() if name.lower() != "content-type"}
         headers["Content-Type"] = media_type
     return HttpRequest(operation.method.upper(), f"{url}?{query}" if query else url, headers, content, body)
+
+
+def _names_content_type(data: JsonObject) -> bool:
+    return "content-type" in {name.lower() for name in _group(data, "headers")}
+
+
+def body_files(operation: Operation, data: JsonObject) -> set[str]:
+    """Give the paths of the files that the body is made of."""
+    body = data.get("body")
+    return set(find_files(body, sent_media_type(operation, data))) if isinstance(body, Mapping) else set()
+
+
+def sent_media_type(operation: Operation, data: JsonObject) -> str:
+    """Give the media type that a body is written in: the input's ``mediaType``, else what the operation takes."""
+    asked = data.get("mediaType")
+    if asked is not None and not isinstance(asked, str):
+        raise StepError("input 'mediaType' is no text", hint=f"write for example '{_JSON}'")
+    return asked or _default_media_type(operation)
 
 
 def find_input_faults(operation: Operation, data: JsonObject) -> Iterator[tuple[str, str]]:
@@ -230,16 +266,18 @@ def _written(value: JsonValue, parameter: Parameter) -> JsonValue:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def _content(operation: Operation, data: JsonObject) -> tuple[bytes | None, JsonValue, str | None]:
+def _content(
+    operation: Operation, data: JsonObject, files: Mapping[str, bytes]
+) -> tuple[bytes | None, JsonValue, str | None]:
     """Give the body's bytes, the body as people read it, and its media type; all None where there is none."""
     body = data.get("body")
     if body is None:
         return None, None, None
-    asked = data.get("mediaType")
-    if asked is not None and not isinstance(asked, str):
-        raise StepError("input 'mediaType' is no text", hint=f"write for example '{_JSON}'")
-    media_type = asked or _default_media_type(operation)
-    return _encode(body, media_type), body, media_type
+    media_type = sent_media_type(operation, data)
+    if is_multipart(media_type) and isinstance(body, Mapping):
+        content, media_type = encode_multipart(body, media_type, files)
+        return content, body, media_type
+    return _encode(body, media_type, files), body, media_type
 
 
 def _default_media_type(operation: Operation) -> str:
@@ -250,7 +288,7 @@ def _default_media_type(operation: Operation) -> str:
     return next((media_type for media_type in declared if is_json(media_type)), declared[0] if declared else _JSON)
 
 
-def _encode(body: JsonValue, media_type: str) -> bytes:
+def _encode(body: JsonValue, media_type: str, files: Mapping[str, bytes]) -> bytes:
     if is_json(media_type):
         try:
             return json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
@@ -263,15 +301,16 @@ def _encode(body: JsonValue, media_type: str) -> bytes:
     if isinstance(body, str):
         return body.encode()
     if isinstance(body, Mapping):
-        if essence_of(media_type) == _FORM:
+        if essence_of(media_type) == FORM:
             return "&".join(_form_pairs(body)).encode()
-        if set(body) == {"base64"} and isinstance(body["base64"], str):
-            return _decoded(body["base64"])
+        ref = FileRef.of(body)
+        if ref is not None:
+            return files[ref.path] if ref.path is not None else decode_base64(ref.base64 or "")
     if is_text(media_type) and isinstance(body, (bool, int, float)):
         return json.dumps(body).encode()
     raise StepError(
         f"a body of media type '{media_type}' cannot be made of this input",
-        hint="give it as a text, as '{base64: ...}', or choose another 'mediaType'",
+        hint="give it as a text, as '{base64: ...}' or '{file: ...}', or choose another 'mediaType'",
     )
 
 
@@ -280,10 +319,3 @@ def _form_pairs(body: JsonObject) -> Iterator[str]:
         style = "deepObject" if isinstance(value, Mapping) else "form"
         # the form's own encoding (WHATWG URL, section 5) leaves fewer characters as they are and writes '+' for a space
         yield from (pair.replace("%20", "+") for pair in query_pairs(name, value, style, safe="*"))
-
-
-def _decoded(text: str) -> bytes:
-    try:
-        return base64.b64decode(text, validate=True)
-    except binascii.Error:
-        raise StepError("the body's 'base64' is not valid Base64", hint="see where its value comes from") from None

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 __all__ = ["SchemaFault", "SchemaValidators", "pointer_to", "resolve_pointer", "shown"]
 
 _SHOWN_LENGTH = 80
+_MOST_READINGS = 8
+"""How deep a text may turn out to be a list in a list: a schema that refers to itself would have it without end."""
+_ABOUT_TYPE = frozenset({"type", "enum", "const", "anyOf", "oneOf"})
 _UNIONS = frozenset({"anyOf", "oneOf"})
 _LIMITS: Mapping[str, str] = {
     "minimum": "at least {}",
@@ -71,8 +74,41 @@ class SchemaValidators:
         validator = self._validator(spec, uri)
         if validator.is_valid(value):
             return [], 0
-        errors = [error for error in validator.iter_errors(value) if not _is_write_only(spec, error)]
+        errors = [error for error in validator.iter_errors(value) if not _is_one_sided(spec, error, "writeOnly")]
         return [_fault(error) for error in islice(errors, limit)], len(errors)
+
+    def find_request_faults(
+        self,
+        spec: ProtocolSpec,
+        uri: str,
+        value: JsonValue,
+        *,
+        is_text: bool = False,
+        passed_over: Callable[[Sequence[str | int], JsonValue, str, Sequence[str | int]], bool] | None = None,
+    ) -> list[SchemaFault]:
+        """Hold what is sent against the schema at ``uri``; ``readOnly`` properties may be absent.
+
+        What goes over the wire as text (``is_text``) is taken as text, as number or truth value, or as a list of one,
+        whichever its schema wants. ``passed_over`` tells of which faults nothing is to be said, by the place and the
+        value there, the keyword and its place in the schema. Raises ``DefinitionError`` where the schema is of no use.
+        """
+        validator = self._validator(spec, uri)
+        if validator.is_valid(value):
+            return []
+        errors = list(validator.iter_errors(value))
+        if is_text:
+            value, errors = _read_as_wanted(validator, value, errors)
+        return [
+            _fault(error)
+            for error in errors
+            if not _is_one_sided(spec, error, "readOnly")
+            and not (
+                passed_over is not None
+                and passed_over(
+                    error.instance_path, cast("JsonValue", error.instance), error.kind.name, error.schema_path
+                )
+            )
+        ]
 
     def find_text_fault(self, spec: ProtocolSpec, uri: str, text: str) -> SchemaFault | None:
         """Hold the text of a header against a schema: as text, as number or truth value, and as list of such.
@@ -227,8 +263,68 @@ _EXPLANATIONS: Mapping[str, Callable[[Any, JsonValue], str]] = {
 }
 
 
-def _is_write_only(spec: ProtocolSpec, error: jsonschema_rs.ValidationError) -> bool:
-    """Tell whether what is missing is a property that only requests carry."""
+def _read_as_wanted(
+    validator: jsonschema_rs.Validator, value: JsonValue, errors: list[jsonschema_rs.ValidationError]
+) -> tuple[JsonValue, list[jsonschema_rs.ValidationError]]:
+    """Read texts as numbers, numbers as texts, and single values as lists, one after another, as long as that helps."""
+    tried: set[str] = set()
+    for _ in range(_MOST_READINGS):
+        places = {pointer_to(error.instance_path): error.instance_path for error in errors}
+        fresh = [pointer for pointer in places if pointer not in tried]
+        if not fresh:
+            break  # which is so where no error is left, too
+        tried.update(fresh)
+        for pointer in fresh:
+            here = [error for error in errors if pointer_to(error.instance_path) == pointer]
+            if not any(error.kind.name in _ABOUT_TYPE for error in here):
+                continue  # another reading would only slip past a limit on texts
+            tries = [
+                (candidate, list(validator.iter_errors(candidate)))
+                for reading in _readings(cast("JsonValue", here[0].instance))
+                for candidate in [_replaced(value, places[pointer], reading)]
+            ]
+            is_of_type = any(error.kind.name == "type" for error in here)
+            fitting = [each for each in tries if not any(_is_within(error, pointer) for error in each[1])]
+            typed = [each for each in tries if is_of_type and not any(_is_type_error(e, pointer) for e in each[1])]
+            value, errors = next(iter(fitting or typed), (value, errors))
+    return value, errors
+
+
+def _is_within(error: jsonschema_rs.ValidationError, pointer: str) -> bool:
+    place = pointer_to(error.instance_path)
+    return place == pointer or place.startswith(f"{pointer}/")
+
+
+def _is_type_error(error: jsonschema_rs.ValidationError, pointer: str) -> bool:
+    return error.kind.name == "type" and pointer_to(error.instance_path) == pointer
+
+
+def _readings(value: JsonValue) -> list[JsonValue]:
+    """Give what else may be meant by a scalar that goes over the wire as text."""
+    if isinstance(value, (bool, int, float)):
+        text = json.dumps(value)
+        return [text, [value], [text]]
+    if isinstance(value, str):
+        typed, items = _scalar(value), value.split(",")
+        return [typed, [value], [typed], items, [_scalar(item) for item in items]]
+    if isinstance(value, list) and len(value) == 1:
+        return [value[0]]
+    return []
+
+
+def _replaced(value: JsonValue, path: Sequence[str | int], reading: JsonValue) -> JsonValue:
+    if not path:
+        return reading
+    first, *rest = path
+    if isinstance(value, Mapping):
+        return {**value, str(first): _replaced(value[str(first)], rest, reading)}
+    assert isinstance(value, list)
+    assert isinstance(first, int)
+    return [_replaced(item, rest, reading) if index == first else item for index, item in enumerate(value)]
+
+
+def _is_one_sided(spec: ProtocolSpec, error: jsonschema_rs.ValidationError, keyword: str) -> bool:
+    """Tell whether what is missing is a property that only requests (``writeOnly``) or replies (``readOnly``) carry."""
     kind: Any = error.kind
     if kind.name != "required" or error.absolute_keyword_location is None:
         return False
@@ -237,7 +333,7 @@ def _is_write_only(spec: ProtocolSpec, error: jsonschema_rs.ValidationError) -> 
         parent = resolve_pointer(spec.documents[uri], unquote(pointer.rpartition("/")[0]))
         schema = cast("Mapping[str, Any]", parent)["properties"][kind.property]
         for _ in range(len(spec.documents) + 20):  # a reference to itself ends as well
-            if schema.get("writeOnly") is True:
+            if schema.get(keyword) is True:
                 return True
             target, _, inner = schema["$ref"].partition("#")
             uri = target or uri

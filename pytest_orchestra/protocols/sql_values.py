@@ -1,11 +1,13 @@
-"""Values between JSON and PostgreSQL."""
+"""Values between JSON and databases."""
 
 from __future__ import annotations
 
 import base64
+import json
 import math
 import re
 from collections.abc import Mapping, Sequence
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 
 from psycopg.abc import AdaptContext, Buffer
@@ -15,10 +17,11 @@ from psycopg.types.json import Jsonb
 from pytest_orchestra.errors import StepError
 from pytest_orchestra.model.json import JsonObject, JsonValue
 
-__all__ = ["bound_value", "read_rows", "register_loaders"]
+__all__ = ["bound_value", "plain_value", "read_rows", "register_loaders"]
 
 _MOMENT = re.compile(r"(\d{4,}-\d\d-\d\d) (\d\d:\d\d:\d\d(?:\.\d+)?)")
 _OFFSET = re.compile(r"(?<=[\d.])([+-]\d\d)$")
+_ZEROS = re.compile(r"(\.\d+?)0+(?!\d)")
 _WIDEST_BIGINT = 2**63
 
 
@@ -63,6 +66,13 @@ def bound_value(value: JsonValue) -> object:
     return items
 
 
+def plain_value(value: JsonValue) -> object:
+    """Give a JSON value as any driver binds it: lists and objects as JSON texts."""
+    if isinstance(value, Mapping) or (isinstance(value, Sequence) and not isinstance(value, str)):
+        return json.dumps(value, ensure_ascii=False)
+    return value
+
+
 def read_rows(names: Sequence[str], rows: Sequence[Sequence[object]]) -> list[JsonObject]:
     """Give rows as objects of JSON values. Raises ``StepError`` where two columns have one name."""
     for name in names:
@@ -82,14 +92,32 @@ def _json_value(value: object) -> JsonValue:
             return value if math.isfinite(value) else str(Decimal(value))
         case Decimal():
             return _number(value)
-        case bytes():
+        case bytes() | bytearray() | memoryview():
             return base64.b64encode(value).decode()
+        case datetime() | date() | time():
+            return _ZEROS.sub(r"\1", value.isoformat())
+        case timedelta():
+            return _duration(value)
         case list() | tuple():
             return [_json_value(item) for item in value]
         case dict():
             return {str(key): _json_value(item) for key, item in value.items()}
         case _:
             return str(value)
+
+
+def _duration(value: timedelta) -> str:
+    """Write a duration as PostgreSQL writes it in ISO 8601: ``P2DT3H4M5S``, each part with its own sign."""
+    sign = "-" if value < timedelta() else ""
+    left = abs(value)
+    minutes, seconds = divmod(left.seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    fraction = f".{left.microseconds:06}".rstrip("0") if left.microseconds else ""
+    days = f"{sign}{left.days}D" if left.days else ""
+    parts = [f"{sign}{number}{unit}" for number, unit in ((hours, "H"), (minutes, "M")) if number]
+    if seconds or fraction:
+        parts.append(f"{sign}{seconds}{fraction}S")
+    return f"P{days}{'T' if parts else ''}{''.join(parts)}" if days or parts else "PT0S"
 
 
 def _number(value: Decimal) -> JsonValue:

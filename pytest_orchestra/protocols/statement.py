@@ -1,4 +1,7 @@
-"""An SQL statement with named parameters, read by PostgreSQL's lexical rules (documentation, section 4.1). Pure."""
+"""An SQL statement with named parameters, read by PostgreSQL's lexical rules (documentation, section 4.1). Pure.
+
+Those of standard SQL are among them; MySQL's quotes for identifiers are read as well.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ from pytest_orchestra.protocols.suggestion import nearest_name
 __all__ = ["Statement", "find_missing", "read_statement"]
 
 _READING = ("select", "with", "values", "table", "show")
+_EXECUTED = ("/*!", "/*M!")
 _WRITING = {"insert": "into", "delete": "from", "merge": "into", "update": None}
 _TEMPLATE = re.compile(r"\{\{\s*[^\W\d].*?\}\}", re.DOTALL)  # an array's text, '{{1,2},{3,4}}', begins otherwise
 _TOKEN = re.compile(
@@ -22,7 +26,7 @@ _TOKEN = re.compile(
     (?P<space>\s+|--[^\n]*)
     |(?P<block>/\*)
     |(?P<text>[eE]'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*')
-    |(?P<identifier>"(?:[^"]|"")*")
+    |(?P<identifier>"(?:[^"]|"")*"|`[^`]*`)
     |(?P<open>[eE]?'|")
     |(?P<dollar>\$(?:[^\W\d]\w*)?\$)
     |(?P<position>\$\d+)
@@ -41,22 +45,24 @@ class Statement:
     """One statement.
 
     ``parts`` is its text with the parameters' names at the odd places, ``names`` has the names, each once.
-    ``faults`` are facts with hints: why it cannot be run, if so.
+    ``faults`` are facts with hints: why it cannot be run, if so. ``doubts`` are such for databases whose read-only
+    transactions do not refuse everything that PostgreSQL's do.
     """
 
     text: str
     parts: tuple[str, ...]
     names: tuple[str, ...]
     faults: tuple[tuple[str, str], ...] = ()
+    doubts: tuple[tuple[str, str], ...] = ()
 
     @property
     def sent_text(self) -> str:
         """The text for the server: ``$1`` stands for the first of ``names``."""
-        return self._filled(lambda name: f"${self.names.index(name) + 1}")
+        return self.filled(lambda name: f"${self.names.index(name) + 1}")
 
     def literal_text(self, values: JsonObject) -> str:
         """Write the statement with values in place of its parameters, safely quoted: for people, not for the server."""
-        return self._filled(lambda name: _literal(values[name]))
+        return self.filled(lambda name: _literal(values[name]))
 
     def place_of(self, position: int) -> tuple[int, int]:
         """Give line and column in ``text`` of a position in ``sent_text``; all count from 1."""
@@ -83,8 +89,9 @@ class Statement:
 
         return re.sub(r"\$(\d+)", name, text)
 
-    def _filled(self, fill: Callable[[str], str]) -> str:
-        return "".join(fill(part) if index % 2 else part for index, part in enumerate(self.parts))
+    def filled(self, fill: Callable[[str], str], text: Callable[[str], str] = str) -> str:
+        """Write the statement with what ``fill`` makes of each parameter's name, and ``text`` of all else."""
+        return "".join(fill(part) if index % 2 else text(part) for index, part in enumerate(self.parts))
 
 
 @lru_cache(maxsize=512)
@@ -97,6 +104,7 @@ def read_statement(sql: str) -> Statement:
     parts: list[str] = [""]
     tokens: list[tuple[str, str]] = []
     faults: list[tuple[str, str]] = []
+    doubts: list[tuple[str, str]] = []
     before_end = ""
     for kind, token in _tokens(sql):
         if kind == "end":
@@ -110,6 +118,10 @@ def read_statement(sql: str) -> Statement:
             faults.append((fact, "close it"))
         elif kind == "position":
             faults.append((f"the SQL has a parameter by position, '{token}'", "name it, as in ':orderId'"))
+        elif kind == "space" and token.startswith(_EXECUTED):
+            doubts.append((f"the SQL has a comment that MySQL executes: '{token[:20]}'", "take it away"))
+        elif kind == "word" and token.lower() == "into":
+            doubts.append(("the SQL has 'into', but a step only reads", "take it away"))
         if kind != "space":
             tokens.append((kind, token.lower() if kind == "word" else token))
     if tokens and tokens[-1][0] == "end":
@@ -120,7 +132,7 @@ def read_statement(sql: str) -> Statement:
     if template is not None:
         faults.append((f"the SQL holds a template, '{template[0]}'", "write ':name', and the template in 'parameters'"))
     names = tuple(dict.fromkeys(parts[1::2]))
-    return Statement(sql, tuple(parts), names, tuple(faults))
+    return Statement(sql, tuple(parts), names, tuple(faults), tuple(doubts))
 
 
 def find_missing(statement: Statement, given: Collection[str]) -> Iterator[tuple[str, str]]:

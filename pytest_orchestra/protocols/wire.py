@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["BrokenReplyError", "ConnectFailedError", "RawReply"]
+__all__ = ["BrokenReplyError", "ConnectFailedError", "ProxyRefusedError", "RawReply"]
 
 
 class ConnectFailedError(Exception):
@@ -14,6 +14,10 @@ class ConnectFailedError(Exception):
         super().__init__(reason)
         self.reason = reason
         self.hint = hint
+
+
+class ProxyRefusedError(Exception):
+    """The proxy wants credentials that it was not given."""
 
 
 class BrokenReplyError(Exception):
@@ -30,9 +34,13 @@ class BrokenReplyError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class RawReply:
-    """A reply as it came: header names in lower case, repeated headers joined, ``content`` decompressed."""
+    """A reply as it came: header names in lower case, repeated headers joined, ``content`` decompressed.
+
+    ``set_cookies`` are the ``Set-Cookie`` headers one by one: joined, they could not be told apart.
+    """
 
     status: int
     headers: dict[str, str]
     content: bytes
     elapsed_ms: float
+    set_cookies: tuple[str, ...] = ()

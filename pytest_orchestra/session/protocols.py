@@ -9,7 +9,6 @@ import pluggy
 
 from pytest_orchestra import hookspecs
 from pytest_orchestra.engine.ports import ProtocolPlugin
-from pytest_orchestra.model.definition import ChannelType
 
 if TYPE_CHECKING:
     import pytest
@@ -24,16 +23,19 @@ class BuiltinProtocols:
 
     @hookimpl(trylast=True)
     def pytest_orchestra_protocols(self) -> Sequence[ProtocolPlugin]:
-        """Give HTTP and database."""
+        """Give one for each channel in the box."""
         from pytest_orchestra.protocols.database import DatabaseProtocol  # noqa: PLC0415  built when asked for
+        from pytest_orchestra.protocols.grpc import GrpcProtocol  # noqa: PLC0415
         from pytest_orchestra.protocols.http import HttpProtocol  # noqa: PLC0415
+        from pytest_orchestra.protocols.kafka import KafkaProtocol  # noqa: PLC0415
+        from pytest_orchestra.protocols.queue import QueueProtocol  # noqa: PLC0415
 
-        return [HttpProtocol(), DatabaseProtocol()]
+        return [HttpProtocol(), DatabaseProtocol(), KafkaProtocol(), QueueProtocol(), GrpcProtocol()]
 
 
-def collect_protocols(hook: Any, config: pytest.Config | None) -> Mapping[ChannelType, ProtocolPlugin]:
+def collect_protocols(hook: Any, config: pytest.Config | None) -> Mapping[str, ProtocolPlugin]:
     """Ask every plugin for its protocols; give one for each channel, the latest registered plugin's first."""
-    found: dict[ChannelType, ProtocolPlugin] = {}
+    found: dict[str, ProtocolPlugin] = {}
     for protocols in hook.pytest_orchestra_protocols(config=config):
         for protocol in protocols:
             found.setdefault(protocol.channel_type, protocol)

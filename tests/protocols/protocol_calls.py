@@ -122,7 +122,7 @@ OPERATIONS = (
         "placeOrder",
         "POST",
         "/orders",
-        request_bodies=json_of("Order"),
+        request_bodies=(MediaType("application/json"), MediaType("*/*")),
         responses=(
             ResponseSpec("202", media_types=json_of("Order")),
             ResponseSpec("4XX", media_types=(MediaType("application/problem+json"),)),

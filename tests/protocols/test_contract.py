@@ -24,7 +24,7 @@ def judge(operation, status, body, headers=None, defect=None, **step):
     response = {"status": status, "headers": JSON if headers is None else headers, "body": body, "elapsedMs": 1.0}
     path = {"path": {"id": 1}} if "{id}" in ORDERS.operation[operation].path else {}
     call = make_call({"endpointRef": f"orders.{operation}", "inputTemplate": path, **step}, {})
-    return list(HttpProtocol().validate(call, HttpReply(response, Exchange(), status, defect), SPECS))
+    return list(HttpProtocol().validate(call, HttpReply(response, Exchange(), status, defect=defect), SPECS))
 
 
 def told(violations):

@@ -244,11 +244,11 @@ async def test_many_calls_at_once_wait_for_a_connection_outside_of_their_time(ht
     server = await peers.raw(handler)
     tasks = [asyncio.create_task(http.execute(get_order(server.url, timeout_s=20), SPECS)) for _ in range(150)]
     await full.wait()
-    await asyncio.sleep(0.5)  # this is what the first hundred wait for, and the others do not
+    await asyncio.sleep(2)  # this is what the first hundred wait for, and the others do not
     released.set()
     took = sorted([(await task).response["elapsedMs"] for task in tasks])
     assert server.connections == 100
-    assert took[49] < 450 <= took[50]
+    assert took[49] < 1900 <= took[50]
 
 
 # ---- faults of the environment ------------------------------------------------------------------------------------
@@ -328,7 +328,7 @@ async def test_execute_with_a_certificate_that_nobody_trusts_is_unreachable(http
         await http.execute(get_order(server.url), SPECS)
     assert str(caught.value) == (
         f"service 'orders' at '{server.url}': its certificate is not trusted: self-signed certificate\n"
-        "hint: name the authority's certificate in SSL_CERT_FILE, or set 'verifyTls: false'"
+        "hint: name the authority's certificate in 'caFile' of its profile, or set 'verifyTls: false'"
     )
     reply = await http.execute(place_order({"baseUrl": server.url, "verifyTls": False}), SPECS)
     assert reply.status_code == 200
