@@ -38,7 +38,7 @@ class ScriptedProtocol:
     """
 
     protocol_id: ClassVar[str] = "http"
-    channel_type: ClassVar[ChannelType] = ChannelType.HTTP_REST
+    channel_type: ClassVar[str] = ChannelType.HTTP_REST
     unfulfilled: ClassVar[ViolationType] = ViolationType.TIMEOUT
 
     def __init__(self, answers: Mapping[str, Sequence[Answer]] | None = None, *, delay_s: float = 0.0) -> None:

@@ -21,7 +21,7 @@ from pytest_orchestra.data.predicates import TESTS
 from pytest_orchestra.engine import events as events_module
 from pytest_orchestra.errors import OrchestraError
 from pytest_orchestra.model import run as run_module
-from pytest_orchestra.model.definition import Bindings
+from pytest_orchestra.model.definition import Bindings, StepLibrary
 from pytest_orchestra.model.environment import Environment
 from pytest_orchestra.readers.data_files import data_file_adapter
 from pytest_orchestra.readers.process_file import PROCESS_SUFFIXES
@@ -98,7 +98,11 @@ def _command(parser: argparse.ArgumentParser) -> str:
 
 def sidecar() -> str:
     """Give every field of a sidecar."""
-    return _model_reference(Bindings.model_json_schema(), "Bindings")
+    library = StepLibrary.model_json_schema()
+    known = library["$defs"].keys()
+    return (
+        f"{_model_reference(Bindings.model_json_schema(), 'Bindings')}\n\n{_model('StepLibrary', library, (), known)}"
+    )
 
 
 def environments() -> str:

@@ -21,7 +21,7 @@ from pytest_orchestra.session.definitions import Definitions
 
 __all__ = ["add_commands"]
 
-_SCHEMAS = ("sidecar", "data", "environments")
+_SCHEMAS = ("sidecar", "data", "environments", "steps")
 
 
 def add_commands(commands: Any) -> None:

@@ -15,7 +15,10 @@ def activate(config: pytest.Config) -> None:
     from pytest_orchestra.plugin.reporting import ScenarioReporting  # noqa: PLC0415
     from pytest_orchestra.plugin.running import ScenarioRunning  # noqa: PLC0415
 
-    settings_of(config)
+    if settings_of(config).step:
+        from pytest_orchestra.plugin.stepping import attend  # noqa: PLC0415
+
+        attend(config)
     session = session_of(config)
     manager = config.pluginmanager
     manager.register(ScenarioCollection(config, session), "orchestra-collection")

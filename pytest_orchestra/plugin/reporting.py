@@ -39,7 +39,8 @@ class ScenarioReporting:
         key, concurrency = f"suite run {suite_run_key(self._config)}", self._settings.concurrency
         if self._settings.resume:
             key = f"resume of {f'suite run {self._settings.suite_run}' if self._settings.suite_run else 'the latest'}"
-        return f"orchestra: {key}, store {store}, concurrency {concurrency}"
+        pace = "step by step" if self._settings.step else f"concurrency {concurrency}"
+        return f"orchestra: {key}, store {store}, {pace}"
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(

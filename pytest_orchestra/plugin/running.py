@@ -21,6 +21,7 @@ from pytest_orchestra.plugin.catalogue import Catalogue
 from pytest_orchestra.plugin.requests import Dependencies, RequestBuilder
 from pytest_orchestra.plugin.routing import OutputRouter
 from pytest_orchestra.plugin.state import SAID_IN_WORKER, crashed_workers, settings_of, worker_input
+from pytest_orchestra.plugin.stepping import conversation_of
 from pytest_orchestra.plugin.telling import say, uncaptured
 from pytest_orchestra.reporting.ndjson import NdjsonListener
 from pytest_orchestra.reporting.progress import LiveProgress
@@ -160,7 +161,7 @@ class ScenarioRunning:
         requests: list[RunRequest] = []
         with self._capturing_fixtures(scenarios):
             for item in scenarios:
-                if self._may_run_ahead(item, batch) and ahead:
+                if self._may_run_ahead(item, batch) and ahead and not self._settings.step:
                     requests += self._request(item, batch)
         sequential = {item.nodeid for item in scenarios if item.nodeid not in batch.concurrent}
         sequential = batch.dependencies.closure(sequential)
@@ -203,6 +204,7 @@ class ScenarioRunning:
                         concurrency=1 if one_by_one else None,
                         versions={self._builder.key(item.nodeid): self._builder.version(item) for item in scenarios},
                         takes_over=crashed_workers(self._config) > 0,
+                        stepper=conversation_of(self._config),
                     )
             except OrchestraError as error:
                 self._start_fault = error
@@ -407,6 +409,7 @@ class ScenarioRunning:
     def _make_progress(self, total: int) -> LiveProgress:
         reporter: Any = self._config.pluginmanager.getplugin("terminalreporter")
         is_shown = reporter is not None and not worker_input(self._config) and self._config.get_verbosity() >= 0
+        is_shown = is_shown and not self._settings.step  # whoever steps sees more, and types where it would stand
         writes_live = is_shown and reporter.isatty and reporter.hasmarkup
         self._progress = LiveProgress(
             total=total,

@@ -13,9 +13,10 @@ from pytest_orchestra.data.step_templates import StepTemplates
 from pytest_orchestra.engine.engine import RunRequest
 from pytest_orchestra.engine.ports import StoredRun
 from pytest_orchestra.engine.reach import Reach, find_steps
+from pytest_orchestra.engine.stepping import with_value
 from pytest_orchestra.errors import OrchestraError, SettingsError, StepError
 from pytest_orchestra.model.definition import RunMode
-from pytest_orchestra.model.json import JsonObject, JsonValue
+from pytest_orchestra.model.json import JsonValue
 from pytest_orchestra.model.run import StepResult, StepStatus
 from pytest_orchestra.model.scenario import ScenarioStep
 from pytest_orchestra.settings import Settings
@@ -96,7 +97,7 @@ class Scope:
                 run = replace(run, correlation_id=found.run.correlation_id)
             self._refuse_lacks(request, reach, reused)
         for name, value in self.changes:
-            data = _with_value(data, name.split("."), value)
+            data = with_value(data, name, value)
         return replace(request, run=replace(run, mode=str(self._mode(run.mode))), data=data, reach=reach, reused=reused)
 
     def _mode(self, mode: str) -> str:
@@ -176,11 +177,3 @@ def _change(text: str) -> tuple[str, JsonValue]:
     except ValueError:
         value = written
     return name, value
-
-
-def _with_value(data: JsonObject, path: Sequence[str], value: JsonValue) -> JsonObject:
-    name, *rest = path
-    if not rest:
-        return {**data, name: value}
-    inner = data.get(name)
-    return {**data, name: _with_value(inner if isinstance(inner, dict) else {}, rest, value)}

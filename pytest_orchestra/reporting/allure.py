@@ -15,8 +15,10 @@ from pytest_orchestra.reporting.typography import label
 from pytest_orchestra.reporting.values import pretty_json
 from pytest_orchestra.reporting.verdict import (
     broken_steps,
+    changes_text,
     fault_text,
     headline,
+    step_marks,
     step_reason,
     violation_text,
 )
@@ -207,8 +209,9 @@ def _attach(logger: Any, uuid: str, attachments: Sequence[tuple[str, str, Any]])
 
 
 def _title(step: StepResult) -> str:
-    name = label(step.name)
-    return f"{step.alias}: {name}" if name and name != step.alias else step.alias
+    name, marks = label(step.name), ", ".join(step_marks(step))
+    title = f"{step.alias}: {name}" if name and name != step.alias else step.alias
+    return f"{title} ({marks})" if marks else title
 
 
 def _parameters(step: StepResult) -> list[Any]:
@@ -221,6 +224,8 @@ def _parameters(step: StepResult) -> list[Any]:
         ("status code", None if step.actual_status_code is None else str(step.actual_status_code)),
         ("settling time", None if step.settling_time_ms is None else f"{step.settling_time_ms:.0f} ms"),
         ("polls", str(step.polls) if step.polls else None),
+        ("reused from", step.reused_from),
+        ("changed by hand", changes_text(step)),
     ]
     return [Parameter(name=name, value=value) for name, value in facts if value]
 

@@ -14,11 +14,13 @@ from pytest_orchestra.reporting.typography import cut_end, duration_text, label,
 from pytest_orchestra.reporting.values import MessageView, pretty_json, value_text
 from pytest_orchestra.reporting.verdict import (
     broken_steps,
+    changes_text,
     headline,
     observation_notes,
     place_of,
     run_duration_ms,
     show_command,
+    step_marks,
     step_reason,
     unclaimed_fault,
     unsaid_rule,
@@ -41,6 +43,8 @@ font-weight:600;letter-spacing:.03em;text-align:center;color:#57606a;background:
 .orch:not(#_) .PASSED{color:#116329;background:#dafbe1}
 .orch:not(#_) .FAILED,.orch:not(#_) .ERROR,.orch:not(#_) .FAILED_STUCK{color:#a40e26;background:#ffebe9}
 .orch:not(#_) .FLAKY{color:#7d4e00;background:#fff8c5}
+.orch:not(#_) .mark{padding:0 6px;border:1px solid #d0d7de;border-radius:8px;font-size:11px;color:#57606a;
+white-space:nowrap}
 .orch:not(#_) .facts{display:flex;flex-wrap:wrap;gap:2px 22px;margin:10px 0 12px;color:#1f2328}
 .orch:not(#_) .facts div{white-space:nowrap}
 .orch:not(#_) dt,.orch:not(#_) dd{display:inline;margin:0}
@@ -168,7 +172,7 @@ def _step(step: StepResult, outcome: RunFinished, *, is_broken: bool) -> str:
     cells = (
         f"<td>{_state(step.status)}</td>",
         f"<td><code>{_text(step.alias)}</code></td>",
-        f"<td>{_text(label(step.name))}</td>",
+        f"<td>{_text(label(step.name))}{_marks(step)}</td>",
         f'<td class="dim">{_text(label(step.element_id))}</td>',
         f'<td class="num">{duration_text(step.duration_ms) if reached else ""}</td>',
         f'<td class="num">{"" if step.settling_time_ms is None else duration_text(step.settling_time_ms)}</td>',
@@ -177,6 +181,12 @@ def _step(step: StepResult, outcome: RunFinished, *, is_broken: bool) -> str:
     )
     row = f"<tr{' class=told' if evidence else ''}{'' if reached else ' style=color:#57606a'}>{''.join(cells)}</tr>"
     return row + (f'<tr><td></td><td colspan="7" class="more">{evidence}</td></tr>' if evidence else "")
+
+
+def _marks(step: StepResult) -> str:
+    """Give what is not usual about a step's result; of what was reused, the run that it comes from is its title."""
+    titles = {"reused": f' title="{_text(step.reused_from)}"'} if step.reused_from is not None else {}
+    return "".join(f' <span class="mark"{titles.get(mark, "")}>{escape(mark)}</span>' for mark in step_marks(step))
 
 
 def _bar(step: StepResult, outcome: RunFinished) -> str:
@@ -195,6 +205,8 @@ def _evidence(step: StepResult, *, is_broken: bool) -> str:
     place = place_of(step)
     if place:
         parts.append(f'<div class="dim"><code>{_text(place)}</code></div>')
+    if step.changed:
+        parts.append(f'<div class="dim">changed by hand before it: <code>{_text(changes_text(step))}</code></div>')
     if step.fault is not None:
         parts.append(_fault(step.fault))
     parts += [_violation(violation) for violation in step.violations]

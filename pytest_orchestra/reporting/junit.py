@@ -13,7 +13,7 @@ from pytest_orchestra.model.run import RunStatus, StepResult, StepStatus
 from pytest_orchestra.reporting.carriage import outcome_of
 from pytest_orchestra.reporting.terminal import failure_text, step_text
 from pytest_orchestra.reporting.typography import printable
-from pytest_orchestra.reporting.verdict import fault_text, step_reason, violation_text
+from pytest_orchestra.reporting.verdict import changes_text, fault_text, step_marks, step_reason, violation_text
 
 if TYPE_CHECKING:
     import pytest
@@ -77,8 +77,9 @@ def record_steps(config: pytest.Config, report: pytest.TestReport, mode: JUnitSt
     For ``pytest_runtest_logreport``, without a look at where it runs. Only JUnit's plugin hears of the steps, so
     that the terminal's totals count scenarios. The class name is the file and the scenario, which groups the steps.
     A violation is a ``failure``, a fault of ours an ``error``, a step that was not reached ``skipped``, and in a
-    scenario that is expected to fail all of these are ``skipped``. What passed only when it was tried again has all
-    attempts in its ``system-out``.
+    scenario that is expected to fail all of these are ``skipped``. Properties say which steps clean up, were reused,
+    taken over, sent again or skipped by hand, and before which the data was changed. What passed only when it was
+    tried again has all attempts in its ``system-out``.
     """
     if report.outcome not in _FINAL_OUTCOMES:  # "rerun" is not the last word
         return 0
@@ -174,6 +175,12 @@ def _step_properties(step: StepResult) -> list[tuple[str, object]]:
         properties.append(("orchestra.status", str(step.status)))
     if step.attempts:
         properties.append(("orchestra.attempts", len(step.attempts) + 1))
+    if marks := step_marks(step):
+        properties.append(("orchestra.marks", ", ".join(marks)))
+    if step.reused_from is not None:
+        properties.append(("orchestra.reused_from", step.reused_from))
+    if step.changed:
+        properties.append(("orchestra.changed", changes_text(step)))
     if step.settling_time_ms is not None:
         properties.append(("orchestra.settling_time_ms", round(step.settling_time_ms)))
     if step.polls:

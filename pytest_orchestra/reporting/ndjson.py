@@ -8,7 +8,8 @@ Fields may be added under the same ``v``; none is renamed or removed.
 =============== ======================================================================================================
 event           further fields
 =============== ======================================================================================================
-SuiteStarted    ``suite_run``: id, key, tenant, status, context, plugin_version, created_at, started_at, finished_at
+SuiteStarted    ``suite_run``: id, key, tenant, status, context, plugin_version, created_at, started_at,
+                finished_at, priority
 RunQueued       ``run``, as RunStarted has it
 RunStarted      ``run``: id, suite_run_id, key (``order.bpmn::large-order[vip]``), process_id, process_hash,
                 scenario_key, scenario_version, data_set, environment, mode, correlation_id, status, reason,
@@ -19,7 +20,8 @@ StepFinished    ``run_id``, ``result``: alias, name, kind, channel_type, element
                 finished_at, duration_ms, actual_status_code, response, settling_time_ms, polls, observations (value,
                 first_ms, last_ms, count), exchange (request, response, reproduce), exported, violations (type, code,
                 message, details, settling_time_ms), fault (error, message, hint, place), reason, masked,
-                repeated, timeout_ms, reused_from, clean_up, attempts (each as ``failed`` of StepRetried)
+                repeated, timeout_ms, reused_from, clean_up, taken_over, changed, attempts (each as ``failed`` of
+                StepRetried)
 StepRetried     ``run_id``, ``alias``, ``failed``: number (counts from 1), started_at, finished_at, duration_ms,
                 actual_status_code, polls, observations, exchange, violations; ``pause_s``
 RunRetried      ``run``, the attempt that begins; ``failed``: number, correlation_id, started_at, finished_at, steps

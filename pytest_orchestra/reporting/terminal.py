@@ -24,6 +24,7 @@ from pytest_orchestra.reporting.typography import (
 )
 from pytest_orchestra.reporting.values import exchange_lines, value_lines, value_text
 from pytest_orchestra.reporting.verdict import (
+    changes_text,
     evident_steps,
     headline,
     mark_of,
@@ -31,6 +32,7 @@ from pytest_orchestra.reporting.verdict import (
     place_of,
     run_duration_ms,
     show_command,
+    step_marks,
     tone_of,
     unclaimed_fault,
     unsaid_rule,
@@ -177,7 +179,8 @@ def _table(steps: Sequence[StepResult], page: Page) -> list[str]:
 def _name(step: StepResult) -> str:
     name = label(step.name)
     name = "" if name == step.alias else name
-    return f"{name} (reused)".strip() if step.reused_from is not None else name
+    marks = ", ".join(mark for mark in step_marks(step) if mark != step.reason)  # which is told below the table
+    return f"{name} ({marks})".strip() if marks else name
 
 
 def _settling(step: StepResult) -> str:
@@ -185,14 +188,17 @@ def _settling(step: StepResult) -> str:
 
 
 def _unreached(steps: Sequence[StepResult], page: Page) -> list[str]:
-    """Say once for each reason which steps were not reached."""
+    """Say once for each reason which steps were not reached, and before which of them the data was changed."""
     reasons: dict[str, list[str]] = {}
     for step in steps:
         if not was_reached(step):
             reasons.setdefault(printable(step.reason or ""), []).append(label(step.alias))
+    texts = [
+        f"not reached: {', '.join(aliases)}" + (f" ({reason})" if reason else "") for reason, aliases in reasons.items()
+    ]
+    texts += [f"changed by hand before {label(step.alias)}: {changes_text(step)}" for step in steps if step.changed]
     lines: list[str] = []
-    for reason, aliases in reasons.items():
-        text = f"not reached: {', '.join(aliases)}" + (f" ({reason})" if reason else "")
+    for text in texts:
         lines += [_INDENT + page.ink(line, Tone.QUIET) for line in wrap(text, page.width - len(_INDENT))]
     return ["", *lines] if lines else []
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Final
 
 from pytest_orchestra.engine.events import RunFinished
+from pytest_orchestra.engine.resumption import SKIPPED_BY_HAND
 from pytest_orchestra.model.json import JsonValue, from_json
 from pytest_orchestra.model.run import (
     Observation,
@@ -18,9 +19,11 @@ from pytest_orchestra.model.run import (
 )
 from pytest_orchestra.problem import Place
 from pytest_orchestra.reporting.typography import Marks, Tone, duration_text, label, printable
+from pytest_orchestra.reporting.values import value_text
 
 __all__ = [
     "broken_steps",
+    "changes_text",
     "evident_steps",
     "fault_text",
     "headline",
@@ -29,6 +32,7 @@ __all__ = [
     "place_of",
     "run_duration_ms",
     "show_command",
+    "step_marks",
     "step_reason",
     "tone_of",
     "unclaimed_fault",
@@ -78,6 +82,23 @@ def mark_of(status: str, marks: Marks) -> str:
 def was_reached(step: StepResult) -> bool:
     """Tell whether the step began."""
     return step.started_at is not None or step.status in (StepStatus.PASSED, StepStatus.FAILED, StepStatus.FLAKY)
+
+
+def step_marks(step: StepResult) -> tuple[str, ...]:
+    """Say what is not usual about how a step came to its result: from where it was taken, by whom it was skipped."""
+    marks = (
+        ("clean-up", step.clean_up),
+        ("reused", step.reused_from is not None),
+        ("taken over", step.taken_over),
+        ("sent again", step.repeated),
+        (SKIPPED_BY_HAND, step.status is StepStatus.SKIPPED and step.reason == SKIPPED_BY_HAND),
+    )
+    return tuple(mark for mark, applies in marks if applies)
+
+
+def changes_text(step: StepResult) -> str:
+    """Give on one line the data that somebody changed before a step: ``amount = 250, customer.id = "k7"``."""
+    return ", ".join(f"{label(name)} = {value_text(value)}" for name, value in step.changed.items())
 
 
 def broken_steps(steps: tuple[StepResult, ...]) -> tuple[StepResult, ...]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+from pytest_orchestra.data.custom_steps import expand_custom_steps
 from pytest_orchestra.engine.ports import ProtocolPlugin
 from pytest_orchestra.errors import DefinitionError
 from pytest_orchestra.generation.binding import InferredBindings, infer_bindings
@@ -15,7 +16,7 @@ from pytest_orchestra.generation.calls import inline_calls
 from pytest_orchestra.generation.lookup import inner_id
 from pytest_orchestra.generation.suite import build_suite
 from pytest_orchestra.model.dataset import TestDataSet
-from pytest_orchestra.model.definition import Bindings, ChannelType, Criterion, StepDefinition
+from pytest_orchestra.model.definition import Bindings, Criterion, StepDefinition
 from pytest_orchestra.model.process import Process, ProcessDocument
 from pytest_orchestra.model.scenario import ScenarioSuite, TestScenario
 from pytest_orchestra.model.specification import ProtocolSpec
@@ -23,6 +24,7 @@ from pytest_orchestra.problem import Place, Problem, Severity
 from pytest_orchestra.readers.data_files import read_data_sets
 from pytest_orchestra.readers.process_file import read_process
 from pytest_orchestra.readers.sidecar import read_sidecar, sidecar_path
+from pytest_orchestra.readers.step_library import read_step_libraries
 from pytest_orchestra.session.references import check_scenario, check_syntax
 
 __all__ = ["DATA_SUFFIXES", "DefinitionLoader", "Definitions"]
@@ -57,6 +59,10 @@ class Definitions:
         return tuple(problem for problem in self.problems if problem.severity is Severity.ERROR)
 
 
+_USUAL: Final = "http"
+"""What an ``endpointRef`` speaks that does not say."""
+
+
 @dataclass
 class _Reading:
     """What has been read of a process file so far, with the problems on the way."""
@@ -71,7 +77,7 @@ class _Reading:
 class DefinitionLoader:
     """Loads definitions; specifications and process files that several share are read once."""
 
-    def __init__(self, protocols: Mapping[ChannelType, ProtocolPlugin], hook: Any, config: Any = None) -> None:
+    def __init__(self, protocols: Mapping[str, ProtocolPlugin], hook: Any, config: Any = None) -> None:
         self._protocols = {protocol.protocol_id: protocol for protocol in protocols.values()}
         self._by_channel = protocols
         self._hook = hook
@@ -99,8 +105,9 @@ class DefinitionLoader:
             for process in own_processes
         ]
         bindings = [_bindings_of(process, chosen, reading.bindings) for process in chosen]
+        known = {service: spec for service, spec in reading.specs.items() if spec.protocol_id == _USUAL}
         inferred = [
-            infer_bindings(process, document, reading.specs, own) for process, own in zip(chosen, bindings, strict=True)
+            infer_bindings(process, document, known, own) for process, own in zip(chosen, bindings, strict=True)
         ]
         faults = self._faults_of_steps(reading, inferred)
         suites = tuple(
@@ -145,7 +152,9 @@ class DefinitionLoader:
             with _collecting(reading.problems, sidecar):
                 reading.is_complete = False
                 reading.bindings = read_sidecar(sidecar)
-                reading.is_complete = True
+                reading.bindings, faults = _with_custom_steps(reading.bindings, file.parent)
+                reading.problems += faults
+                reading.is_complete = not faults
         bindings = reading.bindings
         for service, path in (bindings.specs if bindings else {}).items():
             with _collecting(reading.problems, sidecar):
@@ -186,7 +195,7 @@ class DefinitionLoader:
                 place=bindings.place_of("specs", service) if bindings else None,
                 hint=f"put it at '{path.parent.name}/{path.name}', or mend 'specs'",
             )
-        protocol_id = _protocol_of(service, bindings)
+        protocol_id = _protocol_of(service, bindings, self._by_channel)
         protocol = self._protocols.get(protocol_id)
         spec = protocol.parse_spec(path, service) if protocol else None
         if spec is None:
@@ -247,13 +256,30 @@ def _general_clean_up(bindings: Bindings | None) -> list[list[StepDefinition]]:
     return [] if bindings is None else [bindings.clean_up, *(each.clean_up for each in bindings.scenarios)]
 
 
-def _protocol_of(service: str, bindings: Bindings | None) -> str:
-    """Give the protocol by which steps speak to a service; HTTP if none does."""
-    for steps in (bindings.bindings if bindings else {}).values():
+def _with_custom_steps(bindings: Bindings, folder: Path) -> tuple[Bindings, tuple[Problem, ...]]:
+    """Give the sidecar with plain steps in place of the custom ones, and what is wrong. Raises ``DefinitionError``."""
+    place = bindings.place_of("include")
+    libraries = read_step_libraries({folder / path: place for path in bindings.include})
+    return expand_custom_steps(bindings, libraries)
+
+
+def _all_steps(bindings: Bindings | None) -> Iterator[StepDefinition]:
+    """Give every step that the sidecar has, those that clean up included."""
+    elements = bindings.bindings.values() if bindings else ()
+    for steps in (*_general_clean_up(bindings), *elements):
         for step in steps:
-            if step.endpoint_ref is not None and step.endpoint_ref.service_name == service:
-                return step.endpoint_ref.protocol_id
-    return "http"
+            yield step
+            yield from step.clean_up
+
+
+def _protocol_of(service: str, bindings: Bindings | None, by_channel: Mapping[str, ProtocolPlugin]) -> str:
+    """Give the protocol by which steps speak to a service; HTTP if none does."""
+    for step in _all_steps(bindings):
+        ref = step.endpoint_ref
+        if ref is not None and ref.service_name == service:
+            serving = by_channel.get(step.channel_type)
+            return ref.protocol_id if serving is None or ref.protocol_id != _USUAL else serving.protocol_id
+    return _USUAL
 
 
 def _process_files(folder: Path, pattern: str) -> list[Path]:

@@ -14,8 +14,8 @@ from pytest_orchestra import __version__
 from pytest_orchestra.engine.engine import Engine
 from pytest_orchestra.engine.ports import Listener, ProtocolPlugin, RunStore, StoredRun
 from pytest_orchestra.engine.settling import SettleBudget
+from pytest_orchestra.engine.stepping import Stepper
 from pytest_orchestra.errors import SettingsError
-from pytest_orchestra.model.definition import ChannelType
 from pytest_orchestra.model.run import RunStatus, SuiteRun, SuiteRunStatus
 from pytest_orchestra.session.definitions import DefinitionLoader
 from pytest_orchestra.session.host import LoopHost
@@ -66,7 +66,7 @@ class OrchestraSession:
     hook: Any
     config: Any
     suite_run_key: str
-    protocols: Mapping[ChannelType, ProtocolPlugin] = field(init=False)
+    protocols: Mapping[str, ProtocolPlugin] = field(init=False)
     loader: DefinitionLoader = field(init=False)
     _host: LoopHost | None = None
     _store: RunStore | None = None
@@ -109,11 +109,13 @@ class OrchestraSession:
         concurrency: int | None = None,
         versions: Mapping[str, str] | None = None,
         takes_over: bool = False,
+        stepper: Stepper | None = None,
     ) -> Engine:
         """Open the store and start the engine. Raises ``StoreError``, ``SettingsError``.
 
         ``versions`` are those of the scenarios by the keys of their runs, by which a SuiteRun to resume is found.
         ``takes_over`` goes on with the SuiteRun of the session's own key, whose worker died.
+        ``stepper`` is asked before each step.
         """
         settings = self.settings
         store = open_store(
@@ -150,8 +152,15 @@ class OrchestraSession:
             resumes=settings.resume or takes_over,
             budget=budget,
             timeout_s=settings.timeout or None,
+            stepper=stepper,
         )
-        suite_run = SuiteRun(new_id(), self.suite_run_key, settings.tenant, plugin_version=__version__)
+        suite_run = SuiteRun(
+            new_id(),
+            self.suite_run_key,
+            settings.tenant,
+            plugin_version=__version__,
+            priority=settings.priority,
+        )
         self.host.run(engine.start(suite_run))
         self._engine, self._suite_context = engine, engine.suite_context
         return engine

@@ -85,7 +85,7 @@ def find_specs(folder: Path) -> dict[str, Path]:
 class Scaffolder:
     """Writes first sidecars; reads specifications by the protocols that are there."""
 
-    def __init__(self, protocols: Mapping[ChannelType, ProtocolPlugin]) -> None:
+    def __init__(self, protocols: Mapping[str, ProtocolPlugin]) -> None:
         self._http = protocols.get(ChannelType.HTTP_REST)
         self._validators = SchemaValidators()
         self._specs: dict[tuple[Path, str], ProtocolSpec | None] = {}

@@ -227,7 +227,7 @@ def test_init_of_the_example_finds_what_its_own_sidecar_says(orchestra: Any, pro
     shutil.copytree(EXAMPLE / "specs", project / "specs")
     facts = json.loads(orchestra("init", "shop.bpmn", "--format", "json").stdout)
     written = read_sidecar(EXAMPLE / "order.orchestra.yaml")
-    assert facts["specs"] == written.specs
+    assert facts["specs"] == {name: path for name, path in written.specs.items() if path.endswith(".json")}  # of HTTP
     found = {each["name"]: each for each in facts["elements"]}
     assert found["Pick goods"]["endpoint"] == str(written.bindings["Pick goods"][0].endpoint_ref)
     for element, position in (("Order placed", 0), ("Approve order", 1)):

@@ -137,7 +137,7 @@ def test_verify_of_a_project_that_is_well_is_fine(orchestra: Any, project: Path)
     assert (done.returncode, done.stdout) == (0, "1 process files, 2 scenarios, 0 errors, 0 warnings\n")
 
 
-@pytest.mark.parametrize("kind", ["sidecar", "data", "environments"])
+@pytest.mark.parametrize("kind", ["sidecar", "data", "environments", "steps"])
 def test_schema_is_a_json_schema(orchestra: Any, kind: str) -> None:
     """Editors get a schema that is one."""
     done = orchestra("schema", kind)

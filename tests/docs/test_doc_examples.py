@@ -28,6 +28,7 @@ from pytest_orchestra.readers.environment_file import read_environments
 from pytest_orchestra.readers.openapi import read_openapi
 from pytest_orchestra.readers.process_file import read_process
 from pytest_orchestra.readers.sidecar import read_sidecar
+from pytest_orchestra.readers.step_library import read_step_libraries
 from pytest_orchestra.readers.yaml_source import parse_yaml
 from pytest_orchestra.session.definitions import DefinitionLoader
 from pytest_orchestra.session.protocols import BuiltinProtocols, collect_protocols
@@ -38,7 +39,7 @@ from pytest_orchestra.store.postgres import PostgresStore
 EXAMPLE = ROOT / "example_project"
 CHECKED = ("yaml", "xml", "toml", "python", "sql", "json", "diff")
 SHOWN_ONLY = ("text", "console", "sh")
-OWN_PROJECT = ("first-scenario.md", "start-from-a-model.md", "write-a-plugin.md")
+OWN_PROJECT = ("first-scenario.md", "start-from-a-model.md", "write-a-plugin.md", "write-a-protocol.md")
 """Pages that a reader follows from the first to the last line, in other tests."""
 EXECUTED_SQL = ("prepare.sql", "slowest.sql")
 PYTEST_OPTIONS = re.compile(r"--orchestra[\w-]*")
@@ -98,6 +99,8 @@ CHECKS: dict[str, Callable[[Path], object]] = {
     "*.py": _check_python,
     "data/*": lambda path: read_data_sets([path]),
     "environments.yaml": read_environments,
+    "orders.yaml": lambda path: read_data_sets([path]),
+    "steps/*.yaml": lambda path: read_step_libraries({path: None}),
     ".github/workflows/*.yml": _check_workflow,
     "pyproject.toml": lambda path: tomllib.loads(path.read_text()) and read_project_table(path.parent),
     "*.sql": _check_sql,
@@ -160,7 +163,8 @@ def test_examples_of_a_page_fit_the_shop(page: Path, tmp_path: Path) -> None:
     """Laid over the shop's own, a page's sidecars name what exists, its data fits, its conftests have real hooks."""
     shutil.copytree(EXAMPLE, tmp_path, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".orchestra", "shop", "*.py"))
     for block in blocks(page):
-        if (block.file or "").startswith("data/"):
+        if (block.file or "").startswith(("data/", "steps/")):
+            (tmp_path / str(block.file)).parent.mkdir(exist_ok=True)
             (tmp_path / str(block.file)).write_text(block.text, encoding="utf-8")
     hooks = _plugins(page).hook
     protocols = collect_protocols(hooks, None)

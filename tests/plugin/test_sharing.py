@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
@@ -76,3 +77,22 @@ def test_wrong_shard_is_a_usage_error(project: Any) -> None:
     result = project.run("--orchestra-shard=3/2")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["*--orchestra-shard: '3/2' is no part of a whole"])
+
+
+def test_priority_of_a_session_is_that_of_its_suite_run(project: Any) -> None:
+    """It is an option like any other, and the history shows it to machines."""
+    project.orders({"row": {"amount": 1}})
+    session = begin(project, "--orchestra-suite-run=nightly", "--orchestra-priority=-10")
+    assert session.communicate()[0].count("1 passed") > 0
+    command = [sys.executable, "-m", "pytest_orchestra", "history", "--format", "json"]
+    listed = subprocess.run(command, cwd=project.path, capture_output=True, text=True, check=True)
+    assert [(each["key"], each["priority"]) for each in json.loads(listed.stdout)] == [("nightly", -10)]
+
+
+@pytest.mark.parametrize(("given", "fault"), [("1001", "more than 1000"), ("-1001", "less than -1000")])
+def test_priority_out_of_range_is_a_usage_error(project: Any, given: str, fault: str) -> None:
+    """What the store could not keep is refused before anything runs."""
+    project.orders()
+    result = project.run(f"--orchestra-priority={given}")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"ERROR: --orchestra-priority: '{given}' is {fault}", "hint: for example 2"])
