@@ -8,11 +8,13 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from shop.brokers import find_rabbitmq
 from shop.launch import RunningShop, run_shop
 from shop.settings import Settings
 
-from pytest_orchestra.model.environment import Environment
+from pytest_orchestra.model.environment import Environment, KafkaClusterProfile, QueueBrokerProfile
 
+_HOME = Path(__file__).parent
 _LOG = pytest.StashKey[Path]()
 
 
@@ -21,8 +23,26 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--shop-misbehave",
         default=os.environ.get("SHOP_MISBEHAVE", ""),
         metavar="FAULTS",
-        help="what the shop does wrong: wrong-total, lost-event, slow-settling, broken-schema, or payments:lost-event",
+        help="what the shop does wrong: wrong-total, duplicate-event ... (README.md), or payments:lost-event",
     )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip the scenarios that need RabbitMQ where there is none, and say so."""
+    if _has_rabbitmq():
+        return
+    reason = "needs rabbitmq: install 'rabbitmq-server', or set SHOP_AMQP_URL"
+    for item in filter(_needs_rabbitmq, items):
+        item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def _has_rabbitmq() -> bool:
+    return bool(os.environ.get("SHOP_AMQP_URL")) or find_rabbitmq() is not None
+
+
+def _needs_rabbitmq(item: pytest.Item) -> bool:
+    scenario = getattr(item, "scenario", None) if item.path.is_relative_to(_HOME) else None
+    return scenario is not None and any(step.definition.channel_type == "QUEUE" for step in scenario.steps)
 
 
 @pytest.fixture(scope="session")
@@ -42,21 +62,31 @@ def shop_database_url(request: pytest.FixtureRequest) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def shop(
-    pytestconfig: pytest.Config, shop_database_url: str, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    pytestconfig: pytest.Config,
+    shop_database_url: str,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[RunningShop]:
-    """The shop, running: three processes on free ports."""
+    """The shop, running: four services and their brokers on free ports; RabbitMQ only if a scenario needs it."""
     log = pytestconfig.stash[_LOG] = tmp_path_factory.mktemp("shop") / "shop.log"
     chosen = {"database_url": shop_database_url, "misbehave": pytestconfig.getoption("--shop-misbehave")}
-    with run_shop(Settings.read(os.environ).model_copy(update=chosen), log=log) as running:
+    settings = Settings.read(os.environ).model_copy(update=chosen)
+    with_rabbitmq = find_rabbitmq() is not None and any(map(_needs_rabbitmq, request.session.items))
+    with run_shop(settings, log=log, with_rabbitmq=with_rabbitmq) as running:
         yield running
 
 
 @pytest.fixture(scope="session")
 def orchestra_environment(orchestra_environment: Environment, shop: RunningShop) -> Environment:
     """The environment of ``environments.yaml``, with the addresses of the shop that runs."""
-    return orchestra_environment.with_services(
-        orders=shop.orders_url, payments=shop.payments_url, warehouse=shop.warehouse_url
+    environment = orchestra_environment.with_services(
+        orders=shop.orders_url, payments=shop.payments_url, warehouse=shop.warehouse_url, prices=shop.prices_url
     ).with_databases(shop=shop.database_url)
+    brokers = {"kafka_profiles": {"shop": KafkaClusterProfile(bootstrap_servers=shop.kafka_servers)}}
+    if shop.amqp_url:
+        password = "env:SHOP_AMQP_PASSWORD" if "SHOP_AMQP_PASSWORD" in os.environ else None
+        brokers["queue_profiles"] = {"shop": QueueBrokerProfile(endpoint=shop.amqp_url, password_ref=password)}
+    return environment.model_copy(update=brokers)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -10,9 +10,10 @@ from pytest_orchestra.model.dataset import TestDataSet
 from pytest_orchestra.model.environment import Environment
 
 
-def test_every_service_is_up(orchestra_environment: Environment) -> None:
-    for name, service in orchestra_environment.services.items():
-        assert httpx.get(f"{service.base_url}/health").json() == {"status": "UP", "service": name}
+def test_every_service_is_up(orchestra_environment: Environment, shop: RunningShop) -> None:
+    assert orchestra_environment.services.keys() == shop.health_urls.keys()
+    for name, url in shop.health_urls.items():
+        assert httpx.get(f"{url}/health").json() == {"status": "UP", "service": name}
 
 
 @pytest.mark.orchestra_dataset("green-tea")

@@ -1,1 +1,1 @@
-"""A small shop: three services that take an order, its payment and its way out of the warehouse."""
+"""A small shop: four services that take an order, its price, its payment and its way out of the warehouse."""

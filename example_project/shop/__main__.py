@@ -1,4 +1,4 @@
-"""``python -m shop``: the whole shop on ports 8001 to 8003; ``python -m shop orders --fd 3``: one service."""
+"""``python -m shop``: the whole shop on ports 8001 to 8005; ``python -m shop orders --fd 3``: one service."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
+from shop.brokers import find_rabbitmq
 from shop.launch import run_shop
 from shop.process import SERVICES, end_with_parent, serve
 from shop.settings import Settings
@@ -31,8 +32,15 @@ def main() -> None:
 def _run_all() -> None:
     if "SHOP_DATABASE_URL" not in os.environ:
         sys.exit("shop: set SHOP_DATABASE_URL to a Postgres database, for example postgresql://localhost/shop")
-    with run_shop(Settings.read(os.environ), log=Path(tempfile.gettempdir(), "shop.log"), free_ports=False) as shop:
-        print(f"orders {shop.orders_url}\npayments {shop.payments_url}\nwarehouse {shop.warehouse_url}\nlog {shop.log}")
+    has_rabbitmq = find_rabbitmq() is not None
+    with run_shop(
+        Settings.read(os.environ),
+        log=Path(tempfile.gettempdir(), "shop.log"),
+        free_ports=False,
+        with_rabbitmq=has_rabbitmq,
+    ) as shop:
+        for name in ("orders_url", "payments_url", "warehouse_url", "prices_url", "kafka_servers", "amqp_url", "log"):
+            print(f"{name.removesuffix('_url'):<14} {getattr(shop, name) or '-'}")
         with suppress(KeyboardInterrupt):
             signal.pause()
 

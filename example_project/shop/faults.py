@@ -19,8 +19,14 @@ class Fault(StrEnum):
     """payments: orders never learns of a payment; warehouse: a reservation never appears."""
     SLOW_SETTLING = "slow-settling"
     """payments, warehouse: work takes longer than anyone waits."""
+    DUPLICATE_EVENT = "duplicate-event"
+    """orders: every event is published twice."""
+    WRONG_PRICE = "wrong-price"
+    """prices: who asks for a price hears a tenth more than an order is charged."""
+    LOST_REPLY = "lost-reply"
+    """warehouse: it does its work and never answers."""
     BROKEN_SCHEMA = "broken-schema"
-    """all: what a service returns is not what its specification says."""
+    """all that speak HTTP: what a service returns is not what its specification says."""
 
 
 class Faults:

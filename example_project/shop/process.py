@@ -16,7 +16,7 @@ import uvicorn
 from shop.correlation import CorrelationFilter
 from shop.settings import Settings
 
-SERVICES = ("orders", "payments", "warehouse")
+SERVICES = ("orders", "payments", "warehouse", "prices")
 
 
 def serve(service: str, listener: socket.socket, settings: Settings) -> None:
@@ -49,5 +49,5 @@ def _log_to_stderr(service: str) -> None:
         )
     )
     logging.basicConfig(level=logging.INFO, handlers=[handler])
-    for noisy in ("httpx", "uvicorn"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+    for noisy, level in {"httpx": logging.WARNING, "uvicorn": logging.WARNING, "aiokafka": logging.CRITICAL}.items():
+        logging.getLogger(noisy).setLevel(level)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,9 +39,14 @@ class Tools:
 
 
 def create_service(
-    name: str, *, settings: Settings, router: APIRouter, schema: Path, domain: Callable[[Tools], object]
+    name: str,
+    *,
+    settings: Settings,
+    router: APIRouter,
+    schema: Path,
+    opening: Callable[[Tools], AbstractAsyncContextManager[object]],
 ) -> FastAPI:
-    """Build a service: its operations, and ``domain``, which does the work and is reached as ``app.state.domain``."""
+    """Build a service: its operations, and what ``opening`` gives, which does the work as ``app.state.domain``."""
     faults = Faults(name, settings.misbehave)
     ddl = schema.read_text(encoding="utf-8")
 
@@ -51,8 +56,9 @@ def create_service(
             Database(settings.database_url).opened(ddl) as database,
             httpx.AsyncClient(trust_env=False, event_hooks={"request": [hand_on]}) as client,
             BackgroundJobs().opened() as jobs,
+            opening(Tools(settings, faults, database, jobs, client)) as domain,
         ):
-            app.state.domain = domain(Tools(settings, faults, database, jobs, client))
+            app.state.domain = domain
             yield
 
     app = FastAPI(

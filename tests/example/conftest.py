@@ -16,6 +16,7 @@ from pytest_orchestra.store.embedded import EmbeddedPostgres
 EXAMPLE = Path(__file__).resolve().parents[2] / "example_project"
 sys.path.insert(0, str(EXAMPLE))  # the example's package, as pytest finds it when it runs there
 
+from shop.brokers import find_rabbitmq  # noqa: E402
 from shop.launch import RunningShop, run_shop  # noqa: E402
 from shop.settings import Settings  # noqa: E402
 
@@ -48,14 +49,28 @@ def running_shop(shop_settings: Settings, tmp_path_factory: pytest.TempPathFacto
         yield running
 
 
+@pytest.fixture(scope="session")
+def answering_shop(shop_settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningShop]:
+    """A shop whose warehouse answers through RabbitMQ."""
+    if find_rabbitmq() is None:
+        pytest.skip("needs rabbitmq: Debian's package 'rabbitmq-server'")
+    folder = tmp_path_factory.mktemp("answering")
+    with EmbeddedPostgres(folder / "postgres") as server:
+        server.create_database("shop")
+        settings = shop_settings.model_copy(update={"database_url": server.conninfo("shop")})
+        with run_shop(settings, log=folder / "shop.log", with_rabbitmq=True) as running:
+            yield running
+
+
 class Customer:
-    """Speaks to the three services as their callers do."""
+    """Speaks to the services as their callers do."""
 
     def __init__(self, shop: RunningShop) -> None:
         self.orders = httpx.Client(base_url=shop.orders_url, trust_env=False)
         self.payments = httpx.Client(base_url=shop.payments_url, trust_env=False)
         self.warehouse = httpx.Client(base_url=shop.warehouse_url, trust_env=False)
-        self.services = (self.orders, self.payments, self.warehouse)
+        self.prices = httpx.Client(base_url=shop.health_urls["prices"], trust_env=False)
+        self.services = (self.orders, self.payments, self.warehouse, self.prices)
 
     def place(self, correlation_id: str | None = None, key: str | None = None, **changed: object) -> httpx.Response:
         body = {
@@ -112,3 +127,12 @@ def customer(session_customer: Customer) -> Iterator[Customer]:
     """Give a caller of the services, which behave again when the test has ended."""
     yield session_customer
     session_customer.choose_faults("")
+
+
+@pytest.fixture
+def answering_customer(answering_shop: RunningShop) -> Iterator[Customer]:
+    """Give a caller of the shop whose warehouse answers through RabbitMQ."""
+    customer = Customer(answering_shop)
+    yield customer
+    for service in customer.services:
+        service.close()

@@ -15,6 +15,7 @@ from pytest_orchestra.readers.bpmn import read_process_file
 from pytest_orchestra.readers.data_files import read_data_sets
 from pytest_orchestra.readers.environment_file import read_environments
 from pytest_orchestra.readers.openapi import read_openapi
+from pytest_orchestra.readers.proto import read_proto
 from pytest_orchestra.readers.sidecar import read_sidecar, sidecar_path
 
 
@@ -51,8 +52,10 @@ def test_nothing_is_wrong_with_the_definitions(document: ProcessDocument, suite:
 
 def test_every_step_calls_an_operation_that_there_is(example: Path, bindings: Bindings) -> None:
     """All operations that the sidecar names are in the committed specifications."""
+    readers = {".json": read_openapi, ".proto": read_proto}
+    specs = {service: readers[Path(path).suffix](example / path, service) for service, path in bindings.specs.items()}
     operations = {
-        service: read_openapi(example / path, service).operation.keys() for service, path in bindings.specs.items()
+        service: {operation.name.rpartition(".")[2] for operation in spec.operations} for service, spec in specs.items()
     }
     called = {step.endpoint_ref for steps in bindings.bindings.values() for step in steps if step.endpoint_ref}
     assert called
@@ -100,3 +103,16 @@ def test_environments_hold_no_secret(example: Path) -> None:
     assert stage.db_profiles["shop"].password_ref == "file:/run/secrets/stage_db_password"
     assert environments["local"].services.keys() == stage.services.keys()
     assert environments["local"].db_profiles.keys() == stage.db_profiles.keys()
+    assert stage.kafka_profiles["shop"].password_ref == "file:/run/secrets/stage_kafka_password"
+    assert stage.queue_profiles["shop"].credentials_ref == "file:/run/secrets/stage_rabbitmq_credentials"
+    assert environments["local"].kafka_profiles.keys() == stage.kafka_profiles.keys()
+    assert environments["local"].queue_profiles.keys() == stage.queue_profiles.keys()
+
+
+def test_steps_speak_on_all_five_channels(suite: ScenarioSuite) -> None:
+    """Who ships goods calls, reads, listens to Kafka and asks by gRPC; who cancels awaits an answer of RabbitMQ."""
+    channels = {scenario.key: {step.definition.channel_type for step in scenario.steps} for scenario in suite.scenarios}
+    spoken = {"HTTP_REST", "DB", "KAFKA", "GRPC"}
+    assert channels.pop("large-order-yes-approved-no") == {"HTTP_REST", "DB"}
+    assert channels.pop("large-order-no-payment-overdue") == {"HTTP_REST", "DB", "QUEUE"}
+    assert set(map(frozenset, channels.values())) == {frozenset(spoken)}

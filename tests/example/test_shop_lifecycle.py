@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -20,7 +21,7 @@ from pathlib import Path
 from shop.launch import run_shop
 from shop.settings import Settings
 with run_shop(Settings.read(os.environ), log=Path(sys.argv[1])) as shop:
-    print(shop.orders_url, shop.payments_url, shop.warehouse_url, flush=True)
+    print(*shop.health_urls.values(), shop.kafka_servers, flush=True)
     time.sleep(60)
 """
 
@@ -33,6 +34,7 @@ def test_processes_end_with_their_block(shop_settings: Settings, tmp_path: Path)
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
     assert not _answers(shop.orders_url)
+    assert not _listens(shop.kafka_servers)
 
 
 def test_processes_end_when_their_starter_is_killed(example: Path, shop_settings: Settings, tmp_path: Path) -> None:
@@ -46,13 +48,14 @@ def test_processes_end_when_their_starter_is_killed(example: Path, shop_settings
     )
     with starter:
         assert starter.stdout is not None
-        urls = starter.stdout.readline().split()
-        assert [_answers(url) for url in urls] == [True, True, True]
+        *urls, kafka = starter.stdout.readline().split()
+        assert [_answers(url) for url in urls] == [True] * 4
+        assert _listens(kafka)
         starter.send_signal(signal.SIGKILL)
         starter.wait()
     deadline = time.monotonic() + 10
-    while any(_answers(url) for url in urls):
-        assert time.monotonic() < deadline, "a service outlived its starter"
+    while any(_answers(url) for url in urls) or _listens(kafka):
+        assert time.monotonic() < deadline, "a service or a broker outlived its starter"
         time.sleep(0.02)
 
 
@@ -63,6 +66,15 @@ def test_service_that_cannot_start_shows_its_log(shop_settings: Settings, tmp_pa
         run_shop(shop_settings.model_copy(update={"misbehave": "wrong-colour"}), log=tmp_path / "shop.log"),
     ):
         pytest.fail("it started")
+
+
+def _listens(address: str) -> bool:
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), 1).close()
+    except OSError:
+        return False
+    return True
 
 
 def _answers(url: str) -> bool:

@@ -123,7 +123,7 @@ def test_cancelled_order_gives_back_money_and_goods(customer: Customer) -> None:
 def test_order_of_more_than_there_is_is_cancelled(customer: Customer, running_shop: RunningShop) -> None:
     """Stock is taken all or not at all; what is not there cancels the order."""
     with psycopg.connect(running_shop.database_url, autocommit=True) as connection:
-        connection.execute("insert into orders.products values ('CUP-RARE', 'The last cup', 5)")
+        connection.execute("insert into prices.products values ('CUP-RARE', 'The last cup', 5)")
         connection.execute("insert into warehouse.stock values ('CUP-RARE', 1)")
     items = [{"sku": "CUP-RARE", "quantity": 1}, {"sku": "CUP-RARE", "quantity": 1}]
     order = customer.place(items=items).json()

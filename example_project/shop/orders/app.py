@@ -8,7 +8,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, FastAPI, Header, Request, Response
 
-from shop.orders.fulfilment import Fulfilment
+from shop.orders.fulfilment import Fulfilment, opening
 from shop.orders.models import (
     ApprovalDecision,
     CancellationReason,
@@ -92,5 +92,5 @@ async def report_order_event(order_id: UUID, report: EventReport, orders: Orders
 def create_app(settings: Settings) -> FastAPI:
     """Build the service."""
     return create_service(
-        "orders", settings=settings, router=router, schema=Path(__file__).with_name("schema.sql"), domain=Fulfilment
+        "orders", settings=settings, router=router, schema=Path(__file__).with_name("schema.sql"), opening=opening
     )

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from decimal import Decimal
-from typing import Final
+from typing import Final, get_args
 from uuid import UUID
 
+import grpc
+
+from shop import answers, order_events
 from shop.correlation import correlation_id
 from shop.faults import Fault
+from shop.order_events import EventKind, OrderEvents
 from shop.orders.models import (
     ApprovalDecision,
     CancellationReason,
@@ -19,7 +25,7 @@ from shop.orders.models import (
     OrderStatus,
     ReportedEvent,
 )
-from shop.orders.peers import Payments, Warehouse
+from shop.orders.peers import Payments, Prices, Warehouse
 from shop.orders.storage import OrderStore
 from shop.problem import conflict, not_found, unprocessable
 from shop.service import Tools
@@ -34,13 +40,15 @@ _log = logging.getLogger(__name__)
 class Fulfilment:
     """Decides what happens to an order next, and sees to it."""
 
-    def __init__(self, tools: Tools) -> None:
+    def __init__(self, tools: Tools, prices: Prices, published: OrderEvents) -> None:
         self._settings = tools.settings
         self._faults = tools.faults
         self._jobs = tools.jobs
         self._store = OrderStore(tools.database)
         self._payments = Payments(tools)
         self._warehouse = Warehouse(tools)
+        self._prices = prices
+        self._published = published
 
     async def place(self, new: NewOrder, key: str | None) -> Order:
         """Take an order. The same idempotency key gives the same order."""
@@ -90,7 +98,7 @@ class Fulfilment:
         )
         if order is None:
             raise conflict(f"an order that is {(await self.find(order_id)).status} cannot be cancelled")
-        self._undo(order_id)
+        self._undo(order)
         return order
 
     async def record(self, order_id: UUID, event: ReportedEvent) -> None:
@@ -107,7 +115,7 @@ class Fulfilment:
             case EventType.PAYMENT_DECLINED:
                 await self._store.note(order_id, event)
                 self._jobs.start(self._charge(order_id), after_ms=self._settings.payment_retry_ms)
-            case EventType.STOCK_RESERVED:
+            case EventType.STOCK_RESERVED | EventType.GOODS_RELEASED:
                 await self._store.note(order_id, event)
             case EventType.OUT_OF_STOCK:
                 await self._store.note(order_id, event)
@@ -118,7 +126,7 @@ class Fulfilment:
     def _prepare(self, order: Order) -> None:
         """Take the payment and put the goods aside, both at once and within the payment's deadline."""
         self._jobs.start(self._charge(order.id))
-        self._jobs.start(self._warehouse.reserve(order.id, order.items))
+        self._jobs.start(self._publish(EventKind.ORDER_CONFIRMED, order))
         self._jobs.start(self._cancel_if_unpaid(order.id), after_ms=self._settings.payment_deadline_ms)
 
     async def _charge(self, order_id: UUID) -> None:
@@ -137,20 +145,20 @@ class Fulfilment:
             self._jobs.start(self._warehouse.ship(order.id, order.delivery))
 
     async def _cancel_if_unpaid(self, order_id: UUID) -> None:
-        if await self._store.cancel_unpaid(order_id):
+        order = await self._store.cancel_unpaid(order_id)
+        if order is not None:
             _log.info("order %s is not paid in time and cancelled", order_id)
-            self._undo(order_id)
+            self._undo(order)
 
-    def _undo(self, order_id: UUID) -> None:
-        self._jobs.start(self._payments.refund(order_id))
-        self._jobs.start(self._warehouse.release(order_id))
+    def _undo(self, order: Order) -> None:
+        self._jobs.start(self._payments.refund(order.id))
+        self._jobs.start(self._publish(EventKind.ORDER_CANCELLED, order))
+
+    async def _publish(self, kind: EventKind, order: Order) -> None:
+        await self._published.publish(kind, order.id, order.items, order.total)
 
     async def _total(self, new: NewOrder) -> Decimal:
-        prices = {product.sku: product.price for product in await self._store.products({i.sku for i in new.items})}
-        unknown = sorted({item.sku for item in new.items} - prices.keys())
-        if unknown:
-            raise unprocessable(f"there is no product {', '.join(unknown)}")
-        total = sum((prices[item.sku] * item.quantity for item in new.items), Decimal())
+        total = await self._prices.quote(new.items)
         return total * Decimal("1.1") if Fault.WRONG_TOTAL in self._faults else total
 
     async def _check_reference(self, reference: UUID | None) -> None:
@@ -159,6 +167,25 @@ class Fulfilment:
         order = await self._store.find(reference)
         if order is None or order.status is not OrderStatus.SHIPPED:
             raise unprocessable(f"the reference {reference} is not a shipped order")
+
+
+@asynccontextmanager
+async def opening(tools: Tools) -> AsyncIterator[Fulfilment]:
+    """Lead orders while the block runs, and hear what the warehouse answers."""
+    settings = tools.settings
+    async with (
+        grpc.aio.insecure_channel(settings.prices_address) as channel,
+        order_events.publishing(settings.kafka_servers, tools.faults) as published,
+    ):
+        fulfilment = Fulfilment(tools, Prices(channel), published)
+
+        async def hear(order_id: UUID, event: str) -> None:
+            if event not in get_args(ReportedEvent):
+                raise unprocessable(f"the warehouse answered '{event}'")
+            await fulfilment.record(order_id, EventType(event))
+
+        async with answers.hearing(settings.amqp_login, hear):
+            yield fulfilment
 
 
 def _known(order: Order | None) -> Order:

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
-from shop.schemas import CorrelationId, Item, Money, Schema, Sku
+from shop.schemas import CorrelationId, Item, Money, Schema
 
 
 class Delivery(StrEnum):
@@ -51,6 +51,7 @@ class EventType(StrEnum):
     OUT_OF_STOCK = "OUT_OF_STOCK"
     GOODS_PICKED = "GOODS_PICKED"
     ORDER_SHIPPED = "ORDER_SHIPPED"
+    GOODS_RELEASED = "GOODS_RELEASED"
     ORDER_CANCELLED = "ORDER_CANCELLED"
 
 
@@ -61,6 +62,7 @@ ReportedEvent = Literal[
     EventType.OUT_OF_STOCK,
     EventType.GOODS_PICKED,
     EventType.ORDER_SHIPPED,
+    EventType.GOODS_RELEASED,
 ]
 """What the other services report."""
 
@@ -115,13 +117,6 @@ class OrderEvent(Schema):
     type: EventType
     correlation_id: CorrelationId
     at: datetime
-
-
-class Product(BaseModel):
-    """A line of the price list."""
-
-    sku: Sku
-    price: Decimal
 
 
 class Charge(BaseModel):

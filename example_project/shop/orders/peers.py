@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from decimal import Decimal
 from uuid import UUID
 
+import grpc
+
+from shop.correlation import carry
 from shop.orders.models import Charge, Delivery
+from shop.prices.contract import messages, services
+from shop.problem import unprocessable
 from shop.schemas import Item
 from shop.service import Tools
 
@@ -32,22 +39,32 @@ class Payments:
 
 
 class Warehouse:
-    """The warehouse service, as seen from here."""
+    """The warehouse service, as seen from here; of what it reserves and releases it hears by Kafka."""
 
     def __init__(self, tools: Tools) -> None:
         self._http = tools.http
         self._url = tools.settings.warehouse_url
 
-    async def reserve(self, order_id: UUID, items: list[Item]) -> None:
-        """Ask for the goods to be put aside; the result comes as an event."""
-        body = {"orderId": str(order_id), "items": [item.model_dump(by_alias=True) for item in items]}
-        (await self._http.post(f"{self._url}/reservations", json=body)).raise_for_status()
-
-    async def release(self, order_id: UUID) -> None:
-        """Give the goods back, if any were put aside."""
-        await self._http.delete(f"{self._url}/reservations/{order_id}")
-
     async def ship(self, order_id: UUID, delivery: Delivery) -> None:
-        """Ask for the goods to be sent off; the result comes as an event."""
+        """Ask for the goods to be sent off; the result comes as an answer."""
         body = {"orderId": str(order_id), "delivery": delivery}
         (await self._http.post(f"{self._url}/shipments", json=body)).raise_for_status()
+
+
+class Prices:
+    """The prices service, as seen from here."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._stub = services.PricesStub(channel)
+
+    async def quote(self, items: Sequence[Item]) -> Decimal:
+        """Ask what an order costs. Raises ``RefusalError`` for products that there are not."""
+        lines = [messages.Line(sku=item.sku, quantity=item.quantity) for item in items]
+        metadata = tuple((name.lower(), value) for name, value in carry().items())
+        try:
+            quote = await self._stub.QuoteOrder(messages.QuoteRequest(lines=lines), metadata=metadata, timeout=10)
+        except grpc.aio.AioRpcError as error:
+            if error.code() is grpc.StatusCode.NOT_FOUND:
+                raise unprocessable(error.details() or "there is no such product") from error
+            raise
+        return Decimal(quote.cents) / 100

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Final, LiteralString
 from uuid import UUID, uuid4
@@ -19,7 +19,6 @@ from shop.orders.models import (
     Order,
     OrderEvent,
     OrderStatus,
-    Product,
 )
 
 _COLUMNS: Final[LiteralString] = """
@@ -103,12 +102,6 @@ class OrderStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-
-    async def products(self, skus: Collection[str]) -> list[Product]:
-        """Give the products among these that there are."""
-        return await self._database.find_all(
-            Product, "select sku, price from orders.products where sku = any(%(skus)s)", skus=list(skus)
-        )
 
     async def add(self, new: NewOrder, total: Decimal, status: OrderStatus, key: str | None) -> Order | None:
         """Record a new order; None if there is one of that idempotency key already."""

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, FastAPI, Query, Request
 
-from shop.payments.charging import Charging
+from shop.payments.charging import Charging, opening
 from shop.payments.models import NewPayment, Payment, RefundRequest
 from shop.problem import refusals
 from shop.service import create_service
@@ -54,5 +54,5 @@ async def refund_order(refund: RefundRequest, payments: Payments) -> None:
 def create_app(settings: Settings) -> FastAPI:
     """Build the service."""
     return create_service(
-        "payments", settings=settings, router=router, schema=Path(__file__).with_name("schema.sql"), domain=Charging
+        "payments", settings=settings, router=router, schema=Path(__file__).with_name("schema.sql"), opening=opening
     )

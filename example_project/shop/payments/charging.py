@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from uuid import UUID
 
 from shop.faults import Fault
@@ -56,3 +58,9 @@ class Charging:
         report = {"type": f"PAYMENT_{status}"}
         url = f"{self._tools.settings.orders_url}/orders/{payment.order_id}/events"
         (await self._tools.http.post(url, json=report)).raise_for_status()
+
+
+@asynccontextmanager
+async def opening(tools: Tools) -> AsyncIterator[Charging]:
+    """Take payments while the block runs."""
+    yield Charging(tools)

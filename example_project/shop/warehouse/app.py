@@ -12,7 +12,7 @@ from shop.problem import refusals
 from shop.schemas import Sku
 from shop.service import create_service
 from shop.settings import Settings
-from shop.warehouse.logistics import Logistics
+from shop.warehouse.logistics import Logistics, opening
 from shop.warehouse.models import NewReservation, NewShipment, Picking, Reservation, Shipment, Stock
 
 router = APIRouter(tags=["warehouse"], responses=refusals(422))
@@ -72,5 +72,5 @@ async def get_stock(sku: Sku, warehouse: Warehouse) -> Stock:
 def create_app(settings: Settings) -> FastAPI:
     """Build the service."""
     return create_service(
-        "warehouse", settings=settings, router=router, schema=Path(__file__).with_name("schema.sql"), domain=Logistics
+        "warehouse", settings=settings, router=router, schema=Path(__file__).with_name("schema.sql"), opening=opening
     )

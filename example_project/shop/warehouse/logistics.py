@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import logging
 import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
+from shop import answers, order_events
+from shop.answers import Answers
 from shop.correlation import correlation_id
 from shop.faults import Fault
-from shop.problem import conflict, not_found
+from shop.order_events import EventKind, OrderMessage
+from shop.problem import RefusalError, conflict, not_found
 from shop.service import Tools
 from shop.warehouse.models import (
     Carrier,
@@ -33,9 +38,21 @@ _log = logging.getLogger(__name__)
 class Logistics:
     """Moves goods, and tells orders when they have moved."""
 
-    def __init__(self, tools: Tools) -> None:
+    def __init__(self, tools: Tools, way: Answers) -> None:
         self._tools = tools
+        self._way = way
         self._store = WarehouseStore(tools.database)
+
+    async def hear(self, event: OrderMessage) -> None:
+        """Do what an event of an order asks for; what is done already, or was never there, is left as it is."""
+        try:
+            match event.type:
+                case EventKind.ORDER_CONFIRMED:
+                    await self.reserve(NewReservation(order_id=event.order_id, items=event.items))
+                case EventKind.ORDER_CANCELLED:
+                    await self.release(event.order_id)
+        except RefusalError as refusal:
+            _log.info("order %s, %s: %s", event.order_id, event.type, refusal.detail)
 
     async def stock(self, sku: str) -> Stock:
         """Give how much there is of a product."""
@@ -78,6 +95,7 @@ class Logistics:
         """Put the goods of an order back."""
         if not await self._store.release(order_id):
             raise not_found("reservation")
+        await self._report(order_id, "GOODS_RELEASED")
 
     async def ship(self, new: NewShipment) -> Shipment:
         """Accept a shipment and send it off in the background."""
@@ -110,8 +128,18 @@ class Logistics:
 
     async def _report(self, order_id: UUID, event: str) -> None:
         _log.info("order %s: %s", order_id, event)
-        url = f"{self._tools.settings.orders_url}/orders/{order_id}/events"
-        (await self._tools.http.post(url, json={"type": event})).raise_for_status()
+        if Fault.LOST_REPLY not in self._tools.faults:
+            await self._way.send(order_id, event)
+
+
+@asynccontextmanager
+async def opening(tools: Tools) -> AsyncIterator[Logistics]:
+    """Move goods while the block runs, as the events of orders ask for it."""
+    settings = tools.settings
+    async with answers.answering(settings.amqp_login, tools.http, settings.orders_url) as way:
+        logistics = Logistics(tools, way)
+        async with order_events.hearing(settings.kafka_servers, "warehouse", logistics.hear):
+            yield logistics
 
 
 def _forgotten(new: NewReservation) -> Reservation:
