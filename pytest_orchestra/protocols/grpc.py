@@ -42,7 +42,6 @@ class GrpcProtocol:
     protocol_id: ClassVar[str] = "grpc"
     channel_type: ClassVar[str] = ChannelType.GRPC
     unfulfilled: ClassVar[ViolationType] = ViolationType.TIMEOUT
-    default_until: ClassVar[str | None] = None
 
     def __init__(self) -> None:
         self._caller: GrpcCaller | None = None
@@ -67,9 +66,11 @@ class GrpcProtocol:
 
     def check(self, step: StepDefinition, specs: Mapping[str, ProtocolSpec]) -> Sequence[Problem]:
         """Say what is wrong with the step's method, its messages and metadata, and what it expects of the response."""
+        place = step.place or Place(step.alias or step.name or str(step.endpoint_ref or "step"))
         if step.endpoint_ref is None:
-            return ()
-        place = step.place or Place(step.alias or step.name or str(step.endpoint_ref))
+            return (
+                Problem(Severity.ERROR, place, "a gRPC step needs 'endpointRef'", "write 'service.Service.Method'"),
+            )
         missing = _missing_library()
         if missing is not None:
             return (Problem(Severity.ERROR, place, f"a gRPC step needs '{missing}', which is not installed", _INSTALL),)

@@ -31,7 +31,7 @@ class KafkaProtocol:
     protocol_id: ClassVar[str] = "kafka"
     channel_type: ClassVar[str] = ChannelType.KAFKA
     unfulfilled: ClassVar[ViolationType] = ViolationType.KAFKA_MESSAGE_NOT_FOUND
-    default_until: ClassVar[str | None] = "count > 0"
+    default_until: ClassVar[str] = "count > 0"
 
     def __init__(self) -> None:
         self._clusters: dict[KafkaLogin, KafkaCluster] = {}
@@ -50,6 +50,8 @@ class KafkaProtocol:
         place = step.place or Place(step.alias or step.name or step.topic or "topic")
         faults = self._contract.find_faults(step, specs)
         problems = [Problem(Severity.ERROR, place, fact, hint) for fact, hint in faults]
+        if not step.topic:
+            problems.append(Problem(Severity.ERROR, place, "a Kafka step needs 'topic'"))
         if step.kind is StepKind.ACTION and step.value_template is None and step.key_expression is None:
             hint = "add 'valueTemplate' or 'keyExpression'"
             problems.append(Problem(Severity.ERROR, place, "the message has neither key nor value", hint))

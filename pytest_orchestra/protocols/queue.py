@@ -32,7 +32,7 @@ class QueueProtocol:
     protocol_id: ClassVar[str] = "queue"
     channel_type: ClassVar[str] = ChannelType.QUEUE
     unfulfilled: ClassVar[ViolationType] = ViolationType.QUEUE_MESSAGE_NOT_FOUND
-    default_until: ClassVar[str | None] = "count > 0"
+    default_until: ClassVar[str] = "count > 0"
 
     def __init__(self) -> None:
         self._session: BrokerSession | None = None
@@ -106,7 +106,9 @@ class QueueProtocol:
         return self._session
 
 
-def _find_faults(step: StepDefinition) -> Iterator[tuple[str, str]]:
+def _find_faults(step: StepDefinition) -> Iterator[tuple[str, str | None]]:
+    if not (step.exchange or step.queue_name):
+        yield "a step with a queue broker needs 'queueName' or 'exchange'", None
     if step.exchange and step.queue_name:
         if step.kind is StepKind.ACTION:
             yield "'exchange' and 'queueName' are both given", "publish to one of them"
