@@ -12,7 +12,7 @@ from shop.brokers import find_rabbitmq
 from shop.launch import RunningShop, run_shop
 from shop.settings import Settings
 
-from pytest_orchestra.model.environment import Environment, KafkaClusterProfile, QueueBrokerProfile
+from pytest_orchestra.model.environment import Environment, QueueBrokerProfile
 
 _HOME = Path(__file__).parent
 _LOG = pytest.StashKey[Path]()
@@ -79,14 +79,18 @@ def shop(
 @pytest.fixture(scope="session")
 def orchestra_environment(orchestra_environment: Environment, shop: RunningShop) -> Environment:
     """The environment of ``environments.yaml``, with the addresses of the shop that runs."""
-    environment = orchestra_environment.with_services(
-        orders=shop.orders_url, payments=shop.payments_url, warehouse=shop.warehouse_url, prices=shop.prices_url
-    ).with_databases(shop=shop.database_url)
-    brokers = {"kafka_profiles": {"shop": KafkaClusterProfile(bootstrap_servers=shop.kafka_servers)}}
-    if shop.amqp_url:
-        password = "env:SHOP_AMQP_PASSWORD" if "SHOP_AMQP_PASSWORD" in os.environ else None
-        brokers["queue_profiles"] = {"shop": QueueBrokerProfile(endpoint=shop.amqp_url, password_ref=password)}
-    return environment.model_copy(update=brokers)
+    environment = (
+        orchestra_environment.with_services(
+            orders=shop.orders_url, payments=shop.payments_url, warehouse=shop.warehouse_url, prices=shop.prices_url
+        )
+        .with_databases(shop=shop.database_url)
+        .with_kafka(shop=shop.kafka_servers)
+    )
+    if not shop.amqp_url:
+        return environment
+    password = "env:SHOP_AMQP_PASSWORD" if "SHOP_AMQP_PASSWORD" in os.environ else None
+    broker = QueueBrokerProfile(endpoint=shop.amqp_url, password_ref=password)
+    return environment.model_copy(update={"queue_profiles": {"shop": broker}})
 
 
 @pytest.hookimpl(wrapper=True)

@@ -343,6 +343,28 @@ class Environment(Definition):
             databases[alias] = known.model_copy(update={"url": url}) if known else DbConnectionProfile(url=url)
         return self.model_copy(update={"db_profiles": databases})
 
+    def with_kafka(self, **bootstrap_servers: str) -> Environment:
+        """Give a copy in which these clusters have these bootstrap servers; other settings of theirs stay."""
+        clusters = dict(self.kafka_profiles)
+        for alias, servers in bootstrap_servers.items():
+            known = clusters.get(alias)
+            clusters[alias] = (
+                known.model_copy(update={"bootstrap_servers": servers})
+                if known
+                else KafkaClusterProfile(bootstrap_servers=servers)
+            )
+        return self.model_copy(update={"kafka_profiles": clusters})
+
+    def with_queues(self, **endpoints: str) -> Environment:
+        """Give a copy in which these brokers have these endpoints; other settings of theirs stay."""
+        brokers = dict(self.queue_profiles)
+        for alias, endpoint in endpoints.items():
+            known = brokers.get(alias)
+            brokers[alias] = (
+                known.model_copy(update={"endpoint": endpoint}) if known else QueueBrokerProfile(endpoint=endpoint)
+            )
+        return self.model_copy(update={"queue_profiles": brokers})
+
     def with_variables(self, **values: JsonValue) -> Environment:
         """Give a copy in which these variables are added or changed."""
         return self.model_copy(update={"variables": {**self.variables, **values}})

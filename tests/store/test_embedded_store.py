@@ -76,7 +76,7 @@ async def test_open_that_fails_does_not_keep_the_server(tmp_path: Path):
     server = EmbeddedPostgres(tmp_path)
     with server, psycopg.connect(server.conninfo("orchestra")) as connection:
         connection.execute(
-            "INSERT INTO orchestra.schema_migration (version, name, checksum) VALUES (7, '0007_future', 'x')"
+            "INSERT INTO orchestra.schema_migration (version, name, checksum) VALUES (9999, '9999_future', 'x')"
         )
         place = server.place
     with pytest.raises(SchemaVersionError):
