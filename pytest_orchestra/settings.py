@@ -50,6 +50,21 @@ class Settings:
     store: str = _row(
         "embedded", "where runs are kept: 'embedded', 'memory' or 'postgresql://user@host/database'", metavar="STORE"
     )
+    simulate: str = _row(
+        "",
+        "services that the plugin simulates, 'payments,warehouse', 'all' or 'none'; those whose profiles say so by"
+        " default",
+        metavar="NAMES",
+    )
+    distort: str = _row(
+        "",
+        "let one simulated participant be faulty, 'payments.charge:numbers', and go on after steps that fail; what"
+        " 'orchestra rehearse' does with all of them",
+        metavar="WHAT",
+    )
+    webhook_port: int = _row(
+        0, "port at which the listener for webhooks waits; 0 for any that is free", metavar="PORT", least=0, most=65535
+    )
     tenant: str = _row("default", "owner of the runs in the store", metavar="NAME")
     suite_run: str = _row("", "key of the SuiteRun; made anew by default", metavar="KEY")
     priority: int = _row(

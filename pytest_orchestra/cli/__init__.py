@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from pytest_orchestra import __version__
-from pytest_orchestra.cli import exports, models, plans, runs, scaffold
+from pytest_orchestra.cli import exports, models, plans, rehearsals, runs, scaffold
 from pytest_orchestra.cli.outcome import ExitCode, Outcome
 from pytest_orchestra.errors import DefinitionError, OrchestraError, SettingsError
 
@@ -44,5 +44,6 @@ def build_parser() -> argparse.ArgumentParser:
     plans.add_plan_command(commands)
     models.add_commands(commands)
     exports.add_export_command(commands)
+    rehearsals.add_rehearse_command(commands)
     runs.add_commands(commands)
     return parser

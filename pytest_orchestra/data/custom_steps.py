@@ -30,7 +30,7 @@ __all__ = ["expand_custom_steps"]
 
 _TEMPLATES: Final = (
     *("input_template", "headers", "parameters", "value_template", "arguments"),
-    *("cluster_alias", "topic", "broker_alias", "queue_name", "exchange", "routing_key"),
+    *("cluster_alias", "topic", "broker_alias", "queue_name", "exchange", "routing_key", "webhook"),
 )
 """The fields of a step that are templates."""
 

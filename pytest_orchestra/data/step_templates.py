@@ -19,6 +19,7 @@ _ADDRESS: Final = {
     "queueName": "queue_name",
     "exchange": "exchange",
     "routingKey": "routing_key",
+    "webhook": "webhook",
 }
 """The fields that say where messages go or come from."""
 

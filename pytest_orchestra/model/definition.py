@@ -11,21 +11,18 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
-    GetJsonSchemaHandler,
     JsonValue,
     StringConstraints,
     ValidationInfo,
     field_validator,
     model_validator,
 )
-from pydantic.alias_generators import to_camel
-from pydantic.json_schema import JsonSchemaValue, SkipJsonSchema
-from pydantic_core import CoreSchema
+from pydantic.json_schema import SkipJsonSchema
 
+from pytest_orchestra.model.definition_base import Alias, Definition
+from pytest_orchestra.model.simulation import Simulation
 from pytest_orchestra.model.vocabulary import (
     GRPC_STATUSES,
     ActionMode,
@@ -71,9 +68,6 @@ __all__ = [
     "ValueMatcherMode",
 ]
 
-Alias = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
-"""A name that templates can use: letters, digits and underscores."""
-
 ChannelName = Annotated[
     ChannelType | Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]*$")], Field(union_mode="left_to_right")
 ]
@@ -81,29 +75,6 @@ ChannelName = Annotated[
 
 ScenarioKey = Annotated[str, StringConstraints(pattern=r"^[^\s/:\[\]][^/:\[\]]*$", max_length=120)]
 """A name that node ids can use: no '/', ':', '[' or ']'."""
-
-
-class Definition(BaseModel):
-    """The base of all that users write: frozen, no unknown fields, camelCase in files."""
-
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        alias_generator=to_camel,
-        validate_by_name=True,
-        validate_by_alias=True,
-        use_attribute_docstrings=True,
-    )
-
-    short_form: ClassVar[str | None] = None
-    """What a mere text stands for, where one may be written instead of the fields."""
-
-    @classmethod
-    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        schema = handler(core_schema)
-        if cls.short_form is None:
-            return schema
-        return {"anyOf": [{"type": "string", "description": cls.short_form}, schema]}
 
 
 class EndpointRef(Definition):
@@ -207,6 +178,7 @@ _TELLING_FIELDS: Final = {
     "queueName": ChannelType.QUEUE,
     "queue_name": ChannelType.QUEUE,
     "exchange": ChannelType.QUEUE,
+    "webhook": ChannelType.WEBHOOK,
 }
 """The fields that only steps of one channel have."""
 
@@ -238,10 +210,12 @@ class StepDefinition(Definition):
     arguments: dict[Alias, JsonValue] = Field(default_factory=dict, alias="with")
     """Values or templates for the inputs of that custom step."""
     kind: StepKind = StepKind.ACTION
-    """`ACTION`, `ASSERTION` or `BARRIER`; inferred from `until` or `sql` (assertion) and `trackedSteps` (barrier)."""
+    """`ACTION`, `ASSERTION` or `BARRIER`; inferred from `until`, `sql` or `webhook` (assertion) and `trackedSteps`
+    (barrier)."""
     channel_type: ChannelName = ChannelType.HTTP_REST
-    """What the step speaks: `HTTP_REST`, `DB`, `KAFKA`, `QUEUE`, `GRPC`, or the channel of a protocol of your own.
-    `DB` is inferred from `sql`, `KAFKA` from `topic`, `QUEUE` from `queueName` and `exchange`."""
+    """What the step speaks: `HTTP_REST`, `DB`, `KAFKA`, `QUEUE`, `GRPC`, `WEBHOOK`, or the channel of a protocol of
+    your own. `DB` is inferred from `sql`, `KAFKA` from `topic`, `QUEUE` from `queueName` and `exchange`, `WEBHOOK` from
+    `webhook`."""
     endpoint_ref: EndpointRef | None = None
     """The operation to call: `service.operationId` or `service.METHOD /path`."""
     mode: ActionMode = ActionMode.SYNC
@@ -267,6 +241,9 @@ class StepDefinition(Definition):
     """The exchange to publish to or, in an assertion, to listen at; may be a template like `topic`."""
     routing_key: str | None = None
     """The routing key of what is published, or the pattern of what is listened to (`orders.#`); may be a template."""
+    webhook: str | None = None
+    """The path at the session's own listener, `environment.callbackUrl`, at which the system under test calls back; may
+    be a template like `topic`."""
     key_expression: str | None = None
     """The key of a Kafka message: what is sent, or what a message that is awaited must have."""
     value_template: JsonValue = None
@@ -332,7 +309,7 @@ class StepDefinition(Definition):
             channel = next((channel for name, channel in _TELLING_FIELDS.items() if name in flat), None)
             if channel is not None:
                 flat.setdefault("channel_type", channel)
-        if "sql" in flat or "until" in flat:
+        if "sql" in flat or "until" in flat or "webhook" in flat:
             flat.setdefault("kind", StepKind.ASSERTION)
         elif "trackedSteps" in flat or "tracked_steps" in flat:
             flat.setdefault("kind", StepKind.BARRIER)
@@ -496,6 +473,8 @@ class Bindings(Definition):
     """Steps of your own by name, each made of others; a step says `use: NAME` and `with: {input: value}`."""
     custom_assertions: dict[Alias, CustomAssertion] = Field(default_factory=dict)
     """Rules of your own by name; a rule says `use: NAME` and `with: {input: value}`."""
+    simulations: dict[str, Simulation] = Field(default_factory=dict)
+    """Service, or other participant, to how it behaves where it is simulated."""
     infer_bindings: bool = True
     """Whether elements that are not bound here get a step where the model itself names their operation: by
     `operationRef`, a vendor's connector, or an `operationId` as name."""

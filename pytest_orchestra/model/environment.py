@@ -144,8 +144,14 @@ class ServiceProfile(Definition):
 
     short_form: ClassVar[str | None] = "Its base URL."
 
-    base_url: str
-    """Scheme, host, port and path prefix."""
+    base_url: str = ""
+    """Scheme, host, port and path prefix; only a service that is simulated may have none."""
+    simulated: bool = False
+    """Whether the plugin stands in for it: it listens on loopback and answers as the specification and `simulations` of
+    the sidecar say."""
+    simulated_port: int | None = Field(default=None, ge=1, le=65535)
+    """The port at which a simulated service listens, where others than the scenarios must know it; a free one if
+    absent."""
     headers: dict[str, str] = Field(default_factory=dict)
     """Headers of every request."""
     header_refs: dict[str, str] = Field(default_factory=dict)
@@ -174,6 +180,12 @@ class ServiceProfile(Definition):
     @classmethod
     def _short_form(cls, value: Any) -> Any:
         return {"base_url": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _reachable(self) -> ServiceProfile:
+        if not self.base_url and not self.simulated:
+            raise ValueError("give 'baseUrl', or say 'simulated: true'")
+        return self
 
     _key_ref = field_validator("key_password_ref", "proxy_username_ref", "proxy_password_ref")(_checked_ref)
 

@@ -37,6 +37,7 @@ class ChannelType(StrEnum):
     GRPC = "GRPC"
     DB = "DB"
     QUEUE = "QUEUE"
+    WEBHOOK = "WEBHOOK"
 
 
 class ActionMode(StrEnum):
@@ -73,6 +74,7 @@ class RetryCause(StrEnum):
     GRPC_ERROR = "GRPC_ERROR"
     KAFKA_MESSAGE_NOT_FOUND = "KAFKA_MESSAGE_NOT_FOUND"
     QUEUE_MESSAGE_NOT_FOUND = "QUEUE_MESSAGE_NOT_FOUND"
+    WEBHOOK_NOT_RECEIVED = "WEBHOOK_NOT_RECEIVED"
 
 
 class CallMode(StrEnum):

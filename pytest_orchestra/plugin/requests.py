@@ -17,7 +17,7 @@ from pytest_orchestra.data.templates import compile_template
 from pytest_orchestra.engine.engine import RunRequest, SuiteSetting
 from pytest_orchestra.engine.scheduling import Prerequisite, find_cycle
 from pytest_orchestra.model.dataset import TestDataSet
-from pytest_orchestra.model.definition import Bindings, Dependency
+from pytest_orchestra.model.definition import Bindings, Dependency, RunMode
 from pytest_orchestra.model.environment import Environment
 from pytest_orchestra.model.json import JsonObject
 from pytest_orchestra.model.run import RunStatus, TestRun
@@ -115,7 +115,7 @@ class RequestBuilder:
         self._session = session
         self.scope = Scope.of(session.settings)
         self._settings: dict[int, tuple[Definitions, SuiteSetting]] = {}
-        self._environments: dict[int, tuple[Environment, ResolvedEnvironment]] = {}
+        self._environments: dict[tuple[int, int], tuple[Environment, ResolvedEnvironment]] = {}
 
     @staticmethod
     def key(node_id: str, attempts: int = 0) -> str:
@@ -127,11 +127,14 @@ class RequestBuilder:
         environment = item.funcargs["orchestra_environment"]
         if not isinstance(environment, Environment):
             raise TypeError(f"fixture 'orchestra_environment' gave {environment!r}, which is no Environment")
-        resolved = self._resolve(environment)
+        resolved = self._resolve(environment, item.definitions)
         data_set = item.funcargs.get("orchestra_dataset", item.data_set)
         suite_run_id, key = self._session.engine.suite_run.id, self.key(item.nodeid, item.attempts)
         # every session that has the same definitions gives a run the same id, and so joins it
         run_id = derived_id(suite_run_id, key, self.version(item), resolved.environment.name)
+        scenario = item.scenario
+        if self._session.settings.distort:  # what one step does not notice, a later one may
+            scenario = replace(scenario, mode=RunMode.RUN_ALL_STEPS)
         run = TestRun(
             id=run_id,
             suite_run_id=suite_run_id,
@@ -142,13 +145,13 @@ class RequestBuilder:
             scenario_version=self.version(item),
             data_set=item.data_set.name if item.data_set else None,
             environment=resolved.environment.name,
-            mode=str(item.scenario.mode),
+            mode=str(scenario.mode),
             correlation_id=derived_id(run_id, "correlation"),
         )
         data = data_set.data if isinstance(data_set, TestDataSet) else {}
         request = RunRequest(
             run=run,
-            scenario=item.scenario,
+            scenario=scenario,
             setting=self._setting(item.definitions),
             environment=resolved,
             data=data,
@@ -190,11 +193,16 @@ class RequestBuilder:
             known = self._settings[id(definitions)] = (definitions, setting)
         return known[1]
 
-    def _resolve(self, environment: Environment) -> ResolvedEnvironment:
-        known = self._environments.get(id(environment))
+    def _resolve(self, environment: Environment, definitions: Definitions) -> ResolvedEnvironment:
+        """Resolve an environment, with what the session itself provides in it: simulated participants, the listener."""
+        key = id(environment), id(definitions)
+        known = self._environments.get(key)
         if known is None:
-            resolved = resolve_environment(environment, os.environ)
-            known = self._environments[id(environment)] = (environment, resolved)
+            simulation, host = self._session.simulation, self._session.host
+            furnished = simulation.furnish(environment, definitions, host)
+            resolved = resolve_environment(furnished, os.environ)
+            simulation.populate(environment, resolved, definitions, host)
+            known = self._environments[key] = (environment, resolved)
         return known[1]
 
 

@@ -83,6 +83,7 @@ class ScenarioRunning:
     def _close(self, status: SuiteRunStatus) -> None:
         self._erase_progress()
         engine = self._orchestra.engine if self._orchestra.is_started else None
+        faults = self._orchestra.simulation.faults
         try:
             if self._anchor is not None:
                 with self._router.routing(self._anchor):
@@ -96,6 +97,8 @@ class ScenarioRunning:
                 self._ndjson.close()
                 if self._ndjson.failure is not None:
                     self._say(f"orchestra: {self._ndjson.failure}")
+            for fault in faults:
+                self._say(f"orchestra: {fault}")
             for failure in engine.listener_failures if engine is not None else ():
                 self._say(f"orchestra: {failure}")
 

@@ -113,7 +113,7 @@ def _key_paths(bindings: Bindings) -> Iterator[tuple[str, ...]]:
         yield ("processes",)
     if bindings.include:
         yield ("include",)
-    for field in ("bindings", "calls", "decisions", "loops", "specs", "thresholds"):
+    for field in ("bindings", "calls", "decisions", "loops", "simulations", "specs", "thresholds"):
         for key in getattr(bindings, field):
             yield field, key
     for element, branches in bindings.decisions.items():

@@ -26,6 +26,7 @@ from pytest_orchestra.readers.process_file import read_process
 from pytest_orchestra.readers.sidecar import read_sidecar, sidecar_path
 from pytest_orchestra.readers.step_library import read_step_libraries
 from pytest_orchestra.session.references import check_scenario, check_syntax
+from pytest_orchestra.session.simulation_check import check_simulations
 
 __all__ = ["DATA_SUFFIXES", "DefinitionLoader", "Definitions"]
 
@@ -110,6 +111,7 @@ class DefinitionLoader:
             infer_bindings(process, document, known, own) for process, own in zip(chosen, bindings, strict=True)
         ]
         faults = self._faults_of_steps(reading, inferred)
+        reading.problems += check_simulations(reading.bindings, reading.specs)
         suites = tuple(
             _with_faults(
                 build_suite(

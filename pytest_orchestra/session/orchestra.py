@@ -21,6 +21,7 @@ from pytest_orchestra.session.definitions import DefinitionLoader
 from pytest_orchestra.session.host import LoopHost
 from pytest_orchestra.session.presence import WorkerPresence
 from pytest_orchestra.session.protocols import collect_protocols
+from pytest_orchestra.session.simulation import SessionSimulation
 from pytest_orchestra.settings import Settings
 from pytest_orchestra.store.opening import open_store
 
@@ -68,6 +69,7 @@ class OrchestraSession:
     suite_run_key: str
     protocols: Mapping[str, ProtocolPlugin] = field(init=False)
     loader: DefinitionLoader = field(init=False)
+    simulation: SessionSimulation = field(init=False)
     _host: LoopHost | None = None
     _store: RunStore | None = None
     _engine: Engine | None = None
@@ -78,6 +80,12 @@ class OrchestraSession:
     def __post_init__(self) -> None:
         self.protocols = collect_protocols(self.hook, self.config)
         self.loader = DefinitionLoader(self.protocols, self.hook, self.config)
+        self.simulation = SessionSimulation(
+            self.protocols,
+            simulate=self.settings.simulate,
+            distort=self.settings.distort,
+            webhook_port=self.settings.webhook_port,
+        )
 
     @property
     def engine(self) -> Engine:
@@ -118,6 +126,7 @@ class OrchestraSession:
         ``stepper`` is asked before each step.
         """
         settings = self.settings
+        self.simulation.check_names(self.loader.loaded)
         store = open_store(
             settings.store, tenant=settings.tenant, cache_folder=self.cache_folder, patience_s=settings.store_patience
         )
@@ -206,6 +215,7 @@ class OrchestraSession:
                 closing.callback(lambda: host.run(store.close()))
             for protocol in self.protocols.values():
                 closing.callback(_close_protocol, host, protocol)
+            closing.callback(lambda: host.run(self.simulation.close()))
             if engine is not None:
                 closing.callback(self._end, host, engine, status)
 

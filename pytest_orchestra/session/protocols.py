@@ -29,8 +29,16 @@ class BuiltinProtocols:
         from pytest_orchestra.protocols.http import HttpProtocol  # noqa: PLC0415
         from pytest_orchestra.protocols.kafka import KafkaProtocol  # noqa: PLC0415
         from pytest_orchestra.protocols.queue import QueueProtocol  # noqa: PLC0415
+        from pytest_orchestra.protocols.webhook import WebhookProtocol  # noqa: PLC0415
 
-        return [HttpProtocol(), DatabaseProtocol(), KafkaProtocol(), QueueProtocol(), GrpcProtocol()]
+        return [
+            HttpProtocol(),
+            DatabaseProtocol(),
+            KafkaProtocol(),
+            QueueProtocol(),
+            GrpcProtocol(),
+            WebhookProtocol(),
+        ]
 
 
 def collect_protocols(hook: Any, config: pytest.Config | None) -> Mapping[str, ProtocolPlugin]:

@@ -1,0 +1,51 @@
+"""What is wrong with the simulations of a sidecar, found before anything runs."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping
+
+from pytest_orchestra.data.expressions import compile_expression
+from pytest_orchestra.data.templates import compile_template
+from pytest_orchestra.errors import TemplateError
+from pytest_orchestra.model.definition import Bindings
+from pytest_orchestra.model.simulation import MessageRule, ReplyRule
+from pytest_orchestra.model.specification import ProtocolSpec
+from pytest_orchestra.problem import Place, Problem, Severity
+
+__all__ = ["check_simulations"]
+
+
+def check_simulations(bindings: Bindings | None, specs: Mapping[str, ProtocolSpec]) -> Iterator[Problem]:
+    """Say what is wrong with the simulations of a sidecar: unknown operations, expressions that cannot be read."""
+    for name, simulation in (bindings.simulations if bindings is not None else {}).items():
+        assert bindings is not None
+        place = bindings.place_of("simulations", name) or Place("")
+        spec = specs.get(name)
+        for operation, rules in simulation.operations.items():
+            if spec is None or operation not in spec.operation:
+                known = sorted({each.name for each in spec.operations}) if spec is not None else []
+                nearest = difflib.get_close_matches(operation, known, 1)
+                fact = f"simulation of '{name}': it has no operation '{operation}'"
+                hint = f"add '{name}' to 'specs'" if spec is None else f"operations: {', '.join(known)}"
+                hint = f"did you mean '{nearest[0]}'?" if nearest else hint
+                yield Problem(Severity.ERROR, place, fact, hint)
+            for rule in rules:
+                yield from _rule_problems(name, rule, "request", place)
+        for message_rule in simulation.on_message:
+            yield from _rule_problems(name, message_rule, "message", place)
+
+
+def _rule_problems(name: str, rule: ReplyRule | MessageRule, seen: str, place: Place) -> Iterator[Problem]:
+    roots = {seen, "state", "correlationId", "count"}
+    written = rule.model_dump(mode="json", exclude={"when", "correlation_id_expr"}, exclude_none=True)
+    try:
+        read = compile_template(written, place).names
+        if rule.when is not None:
+            read |= compile_expression(rule.when, place).names
+    except TemplateError as error:
+        yield Problem(Severity.ERROR, place, f"simulation of '{name}': {error.fact}", error.hint)
+        return
+    for strange in sorted({path.split(".")[0] for path in read} - roots):
+        fact = f"simulation of '{name}': a rule reads '{strange}', which there is not"
+        yield Problem(Severity.ERROR, place, fact, f"rules read {', '.join(sorted(roots))}")
