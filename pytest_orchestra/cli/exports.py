@@ -13,7 +13,7 @@ from urllib.parse import quote
 from pytest_orchestra.cli.loading import loader_of_commands, problems_json, process_file, refuse_unusable
 from pytest_orchestra.cli.outcome import ExitCode, Outcome
 from pytest_orchestra.errors import DefinitionError, SettingsError
-from pytest_orchestra.generation.arazzo import ARAZZO_VERSIONS, export_arazzo
+from pytest_orchestra.generation.arazzo.document import ARAZZO_VERSIONS, export_arazzo
 from pytest_orchestra.model.definition import Bindings
 from pytest_orchestra.model.json import JsonObject
 from pytest_orchestra.model.specification import ProtocolSpec

@@ -11,7 +11,7 @@ from typing import Any
 from pytest_orchestra.cli.loading import loader_of_commands, problems_json
 from pytest_orchestra.cli.outcome import ExitCode, Outcome
 from pytest_orchestra.errors import SettingsError
-from pytest_orchestra.generation.stubs import DecisionStub, find_stubs, stub_text
+from pytest_orchestra.generation.scaffold.stubs import DecisionStub, find_stubs, stub_text
 from pytest_orchestra.model.json import JsonValue
 from pytest_orchestra.problem import Place, Problem, Severity
 from pytest_orchestra.readers.json_schema import json_schema

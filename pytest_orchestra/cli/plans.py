@@ -18,10 +18,10 @@ from pytest_orchestra.cli.loading import (
 from pytest_orchestra.cli.outcome import ExitCode, Outcome
 from pytest_orchestra.cli.project import project_root
 from pytest_orchestra.errors import SettingsError
-from pytest_orchestra.generation.plan import plan_json, plan_text
-from pytest_orchestra.generation.plan_changes import changes_json, changes_text, compare_plans
-from pytest_orchestra.generation.plan_file import plan_file_text, record_plan
-from pytest_orchestra.generation.thresholds import Thresholds, find_shortfalls, parse_thresholds, thresholds_json
+from pytest_orchestra.generation.plans.plan import plan_json, plan_text
+from pytest_orchestra.generation.plans.plan_changes import changes_json, changes_text, compare_plans
+from pytest_orchestra.generation.plans.plan_file import plan_file_text, record_plan
+from pytest_orchestra.generation.plans.thresholds import Thresholds, find_shortfalls, parse_thresholds, thresholds_json
 from pytest_orchestra.model.definition import Criterion
 from pytest_orchestra.model.json import JsonObject, JsonValue
 from pytest_orchestra.model.saved_plan import SavedPlan

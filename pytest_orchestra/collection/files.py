@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pytest_orchestra.collection.items import OrchestraItem, ProblemItem, ScenarioItem
-from pytest_orchestra.generation.thresholds import Thresholds, find_shortfalls
+from pytest_orchestra.generation.plans.thresholds import Thresholds, find_shortfalls
 from pytest_orchestra.model.scenario import ScenarioSuite, TestScenario
 from pytest_orchestra.problem import Place
 from pytest_orchestra.session.definitions import Definitions

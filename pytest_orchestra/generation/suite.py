@@ -5,20 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from pytest_orchestra.generation.assumptions import Knowledge
-from pytest_orchestra.generation.at_once import Encounter, find_encounters
+from pytest_orchestra.generation.assumptions.conflicts import find_dead_branches
+from pytest_orchestra.generation.assumptions.fitting import build_table, classify
+from pytest_orchestra.generation.assumptions.knowledge import Knowledge
+from pytest_orchestra.generation.assumptions.unreadable import tell_unreadable
+from pytest_orchestra.generation.assumptions.writes import list_writes
 from pytest_orchestra.generation.binding.inference import InferredBindings
-from pytest_orchestra.generation.calls import inline_calls
-from pytest_orchestra.generation.compiler import compile_process
-from pytest_orchestra.generation.conflicts import find_dead_branches
-from pytest_orchestra.generation.criteria import Goals, list_goals
-from pytest_orchestra.generation.data_making import DataMaker
-from pytest_orchestra.generation.decisions import find_decisions
-from pytest_orchestra.generation.explicit import Demand, find_run, read_demand
-from pytest_orchestra.generation.fitting import build_table, classify
-from pytest_orchestra.generation.game import Game, Run
-from pytest_orchestra.generation.guidance import View
-from pytest_orchestra.generation.keys import companion_key, name_scenarios
+from pytest_orchestra.generation.control_flow.called_processes import inline_calls
+from pytest_orchestra.generation.control_flow.compiler import compile_process
+from pytest_orchestra.generation.control_flow.decisions import find_decisions
+from pytest_orchestra.generation.control_flow.lookup import DecisionNames, NodeNames
+from pytest_orchestra.generation.control_flow.loops import count_instances, loop_limits
+from pytest_orchestra.generation.control_flow.messages import find_senders
+from pytest_orchestra.generation.control_flow.structure import Structure
+from pytest_orchestra.generation.coverage.criteria import Goals, list_goals
+from pytest_orchestra.generation.coverage.pairs import sets_of_branches
+from pytest_orchestra.generation.coverage.reasons import reason_of
+from pytest_orchestra.generation.coverage.search import Cover, Found, find_runs
 from pytest_orchestra.generation.limits import (
     MAX_AT_ONCE,
     MAX_CONFLICTS,
@@ -28,22 +31,19 @@ from pytest_orchestra.generation.limits import (
     steps_per_run,
 )
 from pytest_orchestra.generation.linting import lint_process
-from pytest_orchestra.generation.lookup import DecisionNames, NodeNames
-from pytest_orchestra.generation.loops import count_instances, loop_limits
-from pytest_orchestra.generation.messages import find_senders
-from pytest_orchestra.generation.pairs import sets_of_branches
-from pytest_orchestra.generation.races import find_races, read_shared
-from pytest_orchestra.generation.reasons import reason_of
-from pytest_orchestra.generation.requirements import fitting_data
-from pytest_orchestra.generation.scenarios import ScenarioWriter
-from pytest_orchestra.generation.search import Cover, Found, find_runs
-from pytest_orchestra.generation.steps import BoundSteps, bind_steps, unbound_activities
-from pytest_orchestra.generation.structure import Structure
-from pytest_orchestra.generation.suite_data import SuiteData, choose_data
-from pytest_orchestra.generation.unreadable import tell_unreadable
-from pytest_orchestra.generation.witness import WitnessMaker
-from pytest_orchestra.generation.writes import list_writes
-from pytest_orchestra.generation.written import read_conditions, read_loops
+from pytest_orchestra.generation.scenarios.at_once import Encounter, find_encounters
+from pytest_orchestra.generation.scenarios.explicit import Demand, find_run, read_demand
+from pytest_orchestra.generation.scenarios.keys import companion_key, name_scenarios
+from pytest_orchestra.generation.scenarios.races import find_races, read_shared
+from pytest_orchestra.generation.scenarios.steps import BoundSteps, bind_steps, unbound_activities
+from pytest_orchestra.generation.scenarios.writer import ScenarioWriter
+from pytest_orchestra.generation.scenarios.written import read_conditions, read_loops
+from pytest_orchestra.generation.test_data.data_making import DataMaker
+from pytest_orchestra.generation.test_data.suite_data import SuiteData, choose_data
+from pytest_orchestra.generation.test_data.witness import WitnessMaker
+from pytest_orchestra.generation.token_game.game import Game, Run
+from pytest_orchestra.generation.token_game.guidance import View
+from pytest_orchestra.generation.token_game.requirements import fitting_data
 from pytest_orchestra.model.collector import collector_paused
 from pytest_orchestra.model.dataset import TestDataSet
 from pytest_orchestra.model.definition import Bindings, Criterion

@@ -11,7 +11,7 @@ from pytest_orchestra.collection.files import ProcessFile
 from pytest_orchestra.collection.items import OrchestraItem, ScenarioItem
 from pytest_orchestra.collection.shards import Shard
 from pytest_orchestra.errors import SettingsError
-from pytest_orchestra.generation.thresholds import parse_thresholds
+from pytest_orchestra.generation.plans.thresholds import parse_thresholds
 from pytest_orchestra.plugin.catalogue import Catalogue
 from pytest_orchestra.plugin.prerequisites import PrerequisiteSelection
 from pytest_orchestra.plugin.requests import Dependencies

@@ -12,8 +12,8 @@ from pytest_orchestra.data.custom_steps import expand_custom_steps
 from pytest_orchestra.engine.ports import ProtocolPlugin
 from pytest_orchestra.errors import DefinitionError
 from pytest_orchestra.generation.binding import InferredBindings, infer_bindings
-from pytest_orchestra.generation.calls import inline_calls
-from pytest_orchestra.generation.lookup import inner_id
+from pytest_orchestra.generation.control_flow.called_processes import inline_calls
+from pytest_orchestra.generation.control_flow.lookup import inner_id
 from pytest_orchestra.generation.suite import build_suite
 from pytest_orchestra.model.dataset import TestDataSet
 from pytest_orchestra.model.definition import Bindings, Criterion, StepDefinition

@@ -10,7 +10,7 @@ import pytest
 from pytest_orchestra.data.environments import ResolvedEnvironment
 from pytest_orchestra.engine.engine import Engine, RunOutcome, RunRequest, SuiteSetting
 from pytest_orchestra.engine.scheduling import Prerequisite
-from pytest_orchestra.generation.clean_up import list_clean_up
+from pytest_orchestra.generation.scenarios.clean_up import list_clean_up
 from pytest_orchestra.model.definition import Bindings, RunMode, StepDefinition
 from pytest_orchestra.model.environment import Environment
 from pytest_orchestra.model.run import StepResult, SuiteRun, SuiteRunStatus, TestRun

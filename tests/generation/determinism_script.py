@@ -7,7 +7,7 @@ import sys
 
 from process_text import events, process_of
 
-from pytest_orchestra.generation.plan import plan_json, plan_text
+from pytest_orchestra.generation.plans.plan import plan_json, plan_text
 from pytest_orchestra.generation.suite import build_suite
 from pytest_orchestra.model.dataset import TestDataSet
 from pytest_orchestra.model.definition import Bindings, Criterion

@@ -200,7 +200,7 @@ def write_input(name: str, path: Path) -> None:
 
 
 def _plan(name: str, path: Path, criteria: str) -> dict[str, object]:
-    from pytest_orchestra.generation.plan import plan_json, problems_of  # noqa: PLC0415 - imports are not measured
+    from pytest_orchestra.generation.plans.plan import plan_json, problems_of  # noqa: PLC0415 - imports are not measured
     from pytest_orchestra.generation.suite import build_suite  # noqa: PLC0415 - as above
     from pytest_orchestra.model.definition import Bindings, Criterion  # noqa: PLC0415 - as above
     from pytest_orchestra.readers.bpmn import read_process_file  # noqa: PLC0415 - as above

@@ -18,7 +18,7 @@ from typing import Any
 from drawn_processes import drawn_blocks, drawn_graph
 from peak_memory import peak_megabytes
 
-from pytest_orchestra.generation.plan import plan_json, plan_text, problems_of
+from pytest_orchestra.generation.plans.plan import plan_json, plan_text, problems_of
 from pytest_orchestra.generation.suite import build_suite
 from pytest_orchestra.model.definition import Bindings, Criterion
 from pytest_orchestra.model.process import Process, ProcessDocument

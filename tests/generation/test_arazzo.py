@@ -12,8 +12,8 @@ import pytest
 from process_text import process_of
 from suites import plan
 
-from pytest_orchestra.generation.arazzo import ARAZZO_VERSIONS, ArazzoExport, export_arazzo
-from pytest_orchestra.generation.arazzo_expressions import UntranslatableError, condition_of, value_of_template
+from pytest_orchestra.generation.arazzo.document import ARAZZO_VERSIONS, ArazzoExport, export_arazzo
+from pytest_orchestra.generation.arazzo.expressions import UntranslatableError, condition_of, value_of_template
 from pytest_orchestra.model.dataset import TestDataSet
 from pytest_orchestra.model.definition import Bindings
 from pytest_orchestra.problem import Place

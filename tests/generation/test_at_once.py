@@ -15,7 +15,7 @@ from test_races import call, fork
 from pytest_orchestra.data.environments import ResolvedEnvironment
 from pytest_orchestra.engine.engine import Engine, RunRequest, SuiteSetting
 from pytest_orchestra.engine.ports import Reply, StepCall
-from pytest_orchestra.generation.plan import plan_text
+from pytest_orchestra.generation.plans.plan import plan_text
 from pytest_orchestra.model.definition import ActionMode, Bindings, Criterion, EndpointRef, StepDefinition, StepKind
 from pytest_orchestra.model.environment import Environment
 from pytest_orchestra.model.process import NodeKind, Process

@@ -9,7 +9,7 @@ from process_text import events, process_of
 from scopes import CLASSIC, associated, decided, event_sub, inside, undoing
 from suites import messages, missing, paths
 
-from pytest_orchestra.generation.calls import inline_calls
+from pytest_orchestra.generation.control_flow.called_processes import inline_calls
 from pytest_orchestra.generation.limits import MAX_INLINED_NODES
 from pytest_orchestra.generation.suite import build_suite
 from pytest_orchestra.model.definition import Bindings

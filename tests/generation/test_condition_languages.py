@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from process_text import process_of
 from suites import messages, plan
 
-from pytest_orchestra.generation.condition_parser import parse_condition
-from pytest_orchestra.generation.conditions import Dialect, Name, Opaque, names_in, truth_of
+from pytest_orchestra.generation.conditions.expressions import Dialect, Name, Opaque, names_in, truth_of
+from pytest_orchestra.generation.conditions.parser import parse_condition
 from pytest_orchestra.generation.limits import MAX_CONDITION_CHAIN, MAX_ITEMS, MAX_OPAQUE_TOLD
 from pytest_orchestra.model.definition import Bindings
 from pytest_orchestra.model.process import Condition, Process

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_orchestra.generation.condition_parser import parse_condition
-from pytest_orchestra.generation.conditions import Dialect, Expression, Name, Opaque, names_in, truth_of
+from pytest_orchestra.generation.conditions.expressions import Dialect, Expression, Name, Opaque, names_in, truth_of
+from pytest_orchestra.generation.conditions.parser import parse_condition
 from pytest_orchestra.generation.limits import MAX_CONDITION_LENGTH
 
 DATA: dict[str, Any] = {

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from pytest_orchestra.generation.contracts import Contract, contract_changes, field_is_gone, read_contract
 from pytest_orchestra.generation.limits import MAX_CONTRACT_FACTS
+from pytest_orchestra.generation.plans.contracts import Contract, contract_changes, field_is_gone, read_contract
 from pytest_orchestra.readers.openapi import read_openapi
 
 

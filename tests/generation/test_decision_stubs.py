@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from process_text import events, process_of
 from suites import plan
 
-from pytest_orchestra.generation.stubs import find_stubs, stub_text
+from pytest_orchestra.generation.scaffold.stubs import find_stubs, stub_text
 from pytest_orchestra.model.definition import Bindings
 from pytest_orchestra.model.process import EventKind, Process
 from pytest_orchestra.problem import Place

@@ -10,7 +10,7 @@ from random_processes import arbitrary_processes, block_processes, wild_processe
 from replay import PLAIN_KINDS, RANDOM_KINDS, coverable_flows, reach, replay
 from suites import ALL, missing, plan
 
-from pytest_orchestra.generation.plan import plan_text, problems_of
+from pytest_orchestra.generation.plans.plan import plan_text, problems_of
 from pytest_orchestra.model.dataset import TestDataSet
 from pytest_orchestra.model.definition import Bindings, Criterion, ScenarioDefinition
 from pytest_orchestra.model.process import Process

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from suites import ALL, EVERY, missing
 
-from pytest_orchestra.generation.plan import plan_json, plan_text
+from pytest_orchestra.generation.plans.plan import plan_json, plan_text
 from pytest_orchestra.generation.suite import build_suite
 from pytest_orchestra.model.process import ProcessDocument
 from pytest_orchestra.readers.bpmn import read_process_file

@@ -63,7 +63,7 @@ def test_generation_imports_nothing_that_could_differ_between_runs() -> None:
     """No clock, no randomness, no file: only the model and pure parts of the standard library."""
     folder = Path(pytest_orchestra.generation.__file__).parent
     imported: set[str] = set()
-    for path in folder.glob("*.py"):
+    for path in folder.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import):
                 imported |= {name.name for name in node.names}

@@ -8,9 +8,9 @@ from process_text import process_of
 from random_processes import wild_processes
 from replay import RANDOM_KINDS
 
-from pytest_orchestra.generation.compiler import compile_process
-from pytest_orchestra.generation.graph import ControlFlow
-from pytest_orchestra.generation.structure import Structure, strong_components
+from pytest_orchestra.generation.control_flow.compiler import compile_process
+from pytest_orchestra.generation.control_flow.graph import ControlFlow
+from pytest_orchestra.generation.control_flow.structure import Structure, strong_components
 from pytest_orchestra.model.process import Process
 from pytest_orchestra.problem import Place
 

@@ -11,8 +11,8 @@ from process_text import process_of
 from steered_processes import eventful_processes
 from suites import plan
 
-from pytest_orchestra.generation.keys import MAIN
 from pytest_orchestra.generation.limits import MAX_KEY_LENGTH
+from pytest_orchestra.generation.scenarios.keys import MAIN
 from pytest_orchestra.model.definition import Criterion
 from pytest_orchestra.model.process import FlowNode, NodeKind, Process, SequenceFlow
 from pytest_orchestra.model.scenario import TestScenario

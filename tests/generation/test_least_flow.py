@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from pytest_orchestra.generation.flow import Arc, least_flow
+from pytest_orchestra.generation.coverage.flow import Arc, least_flow
 
 
 @st.composite

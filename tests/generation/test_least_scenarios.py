@@ -14,7 +14,7 @@ from random_processes import wild_processes
 from replay import PLAIN_KINDS
 from suites import missing, plan
 
-from pytest_orchestra.generation.plan import plan_json
+from pytest_orchestra.generation.plans.plan import plan_json
 from pytest_orchestra.model.definition import Bindings
 from pytest_orchestra.model.process import Process
 from pytest_orchestra.model.scenario import ScenarioSuite

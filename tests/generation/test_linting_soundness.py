@@ -15,16 +15,16 @@ from process_text import events, process_of
 from random_processes import block_processes, wild_processes
 from replay import PLAIN_KINDS, RANDOM_KINDS
 
-from pytest_orchestra.generation.compiler import compile_process
-from pytest_orchestra.generation.decisions import find_decisions
-from pytest_orchestra.generation.fitting import build_table
-from pytest_orchestra.generation.game import Game
-from pytest_orchestra.generation.guidance import View
+from pytest_orchestra.generation.assumptions.fitting import build_table
+from pytest_orchestra.generation.control_flow.compiler import compile_process
+from pytest_orchestra.generation.control_flow.decisions import find_decisions
+from pytest_orchestra.generation.control_flow.structure import Structure
 from pytest_orchestra.generation.linting import lint_process
 from pytest_orchestra.generation.linting.questions import Oracle
 from pytest_orchestra.generation.linting.soundness import Verdict, judge_soundness
 from pytest_orchestra.generation.rules import Rule
-from pytest_orchestra.generation.structure import Structure
+from pytest_orchestra.generation.token_game.game import Game
+from pytest_orchestra.generation.token_game.guidance import View
 from pytest_orchestra.model.process import EventKind, FlowNode, NodeKind, Process, SequenceFlow
 from pytest_orchestra.problem import Place
 

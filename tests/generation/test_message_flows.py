@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from process_text import events, process_of
 
-from pytest_orchestra.generation.messages import find_senders
+from pytest_orchestra.generation.control_flow.messages import find_senders
 from pytest_orchestra.generation.suite import build_suite
 from pytest_orchestra.model.definition import Bindings
 from pytest_orchestra.model.process import (

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from random_processes import block_processes
 from suites import missing, plan
 
-from pytest_orchestra.generation.pairs import least_rows
-from pytest_orchestra.generation.plan import plan_text, problems_of
+from pytest_orchestra.generation.coverage.pairs import least_rows
+from pytest_orchestra.generation.plans.plan import plan_text, problems_of
 from pytest_orchestra.model.definition import Criterion
 from pytest_orchestra.model.process import FlowNode, NodeKind, Process, SequenceFlow
 from pytest_orchestra.model.scenario import ScenarioSuite

@@ -17,13 +17,13 @@ from process_text import process_of
 from random_processes import decided_processes
 from suites import ALL, explicit, messages, missing, paths, plan
 
-from pytest_orchestra.generation.assumptions import Knowledge
-from pytest_orchestra.generation.compiler import compile_process
-from pytest_orchestra.generation.decisions import find_decisions
-from pytest_orchestra.generation.fitting import build_table
+from pytest_orchestra.generation.assumptions.fitting import build_table
+from pytest_orchestra.generation.assumptions.knowledge import Knowledge
+from pytest_orchestra.generation.assumptions.writes import list_writes
+from pytest_orchestra.generation.control_flow.compiler import compile_process
+from pytest_orchestra.generation.control_flow.decisions import find_decisions
+from pytest_orchestra.generation.control_flow.structure import Structure
 from pytest_orchestra.generation.limits import MAX_CLUSTER_CELLS
-from pytest_orchestra.generation.structure import Structure
-from pytest_orchestra.generation.writes import list_writes
 from pytest_orchestra.model.dataset import TestDataSet
 from pytest_orchestra.model.definition import Bindings
 from pytest_orchestra.model.process import (
@@ -424,7 +424,7 @@ def test_hash_seed_does_not_show_in_a_plan_with_conditions() -> None:
     """Reasons, data and dead branches are the same in every interpreter."""
     script = (
         "import json, test_path_assumptions as t\n"
-        "from pytest_orchestra.generation.plan import plan_json\n"
+        "from pytest_orchestra.generation.plans.plan import plan_json\n"
         "from suites import plan, ALL\n"
         "print(json.dumps(plan_json(plan(t.two_gateways(), criteria=ALL), 'f')))\n"
         "print(json.dumps(plan_json(plan(t._diamonds(12, 3), criteria=ALL), 'f')))\n"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_orchestra.generation.pattern_samples import is_pattern, matches, sample_of
+from pytest_orchestra.generation.solving.pattern_samples import is_pattern, matches, sample_of
 
 
 @pytest.mark.parametrize(

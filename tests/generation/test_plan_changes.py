@@ -14,14 +14,14 @@ from process_text import process_of
 from random_processes import block_processes
 from suites import plan
 
-from pytest_orchestra.generation.plan_changes import (
+from pytest_orchestra.generation.plans.plan_changes import (
     PlanChanges,
     ScenarioState,
     changes_json,
     changes_text,
     compare_plans,
 )
-from pytest_orchestra.generation.plan_file import plan_file_text, record_plan
+from pytest_orchestra.generation.plans.plan_file import plan_file_text, record_plan
 from pytest_orchestra.model.dataset import TestDataSet
 from pytest_orchestra.model.definition import Bindings, Criterion
 from pytest_orchestra.model.process import FlowNode, NodeKind, Process, SequenceFlow

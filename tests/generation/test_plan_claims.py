@@ -15,7 +15,7 @@ from replay import RANDOM_KINDS, reach
 from steered_processes import eventful_processes
 from suites import EVERY, plan
 
-from pytest_orchestra.generation.plan import plan_json
+from pytest_orchestra.generation.plans.plan import plan_json
 from pytest_orchestra.model.definition import Bindings, Criterion
 from pytest_orchestra.model.process import NodeKind, Process
 

@@ -15,7 +15,7 @@ from random_processes import arbitrary_processes, block_processes, wild_processe
 from replay import RANDOM_KINDS
 from suites import EVERY, plan
 
-from pytest_orchestra.generation.plan import plan_json, plan_text
+from pytest_orchestra.generation.plans.plan import plan_json, plan_text
 from pytest_orchestra.generation.suite import build_suite
 from pytest_orchestra.model.dataset import TestDataSet
 from pytest_orchestra.model.definition import Bindings

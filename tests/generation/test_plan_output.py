@@ -7,7 +7,7 @@ import json
 from process_text import process_of
 from suites import ALL, explicit, plan
 
-from pytest_orchestra.generation.plan import plan_json, plan_text, plans_json, problems_of
+from pytest_orchestra.generation.plans.plan import plan_json, plan_text, plans_json, problems_of
 from pytest_orchestra.model.dataset import TestDataSet
 from pytest_orchestra.model.definition import Bindings
 from pytest_orchestra.model.process import Process

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from random_processes import block_processes
 from suites import plan
 
-from pytest_orchestra.generation.plan import problems_of
+from pytest_orchestra.generation.plans.plan import problems_of
 from pytest_orchestra.model.definition import Bindings, ChannelType, Criterion, EndpointRef, StepDefinition, StepKind
 from pytest_orchestra.model.process import FlowNode, NodeKind, Process, SequenceFlow
 from pytest_orchestra.model.scenario import ScenarioSuite

@@ -15,13 +15,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_orchestra.generation.cells import Kind, cell_of, compare_cells, number_cells, text_cells
-from pytest_orchestra.generation.condition_parser import parse_condition
-from pytest_orchestra.generation.conditions import Dialect, Expression, truth_of
-from pytest_orchestra.generation.data_paths import build_data, changed_data
-from pytest_orchestra.generation.domains import Domain
+from pytest_orchestra.generation.conditions.expressions import Dialect, Expression, truth_of
+from pytest_orchestra.generation.conditions.parser import parse_condition
 from pytest_orchestra.generation.limits import MAX_CORE_PARTS, MAX_SOLVER_VARIABLES
-from pytest_orchestra.generation.solving import Solution, Status, solve
+from pytest_orchestra.generation.solving.cells import Kind, cell_of, compare_cells, number_cells, text_cells
+from pytest_orchestra.generation.solving.data_paths import build_data, changed_data
+from pytest_orchestra.generation.solving.domains import Domain
+from pytest_orchestra.generation.solving.solver import Solution, Status, solve
 
 HERE = Path(__file__).parent
 
@@ -351,8 +351,8 @@ def test_values_are_put_into_data_by_their_paths() -> None:
 def test_hash_seed_does_not_show_in_a_solution() -> None:
     """The same conditions give the same values in every interpreter."""
     script = (
-        "from pytest_orchestra.generation.condition_parser import parse_condition as p\n"
-        "from pytest_orchestra.generation.solving import solve\n"
+        "from pytest_orchestra.generation.conditions.parser import parse_condition as p\n"
+        "from pytest_orchestra.generation.solving.solver import solve\n"
         "for texts in (['a > b', 'b > c', \"s in ('x','y','z')\", \"s != 'x'\"], ['a = b', 'a != b'],"
         " [\"s > 'k'\", \"t < s\", \"t != 'k'\"], ['x or y or z', '!x', 'list contains(l, 3)']):\n"
         "    print(solve([p(text) for text in texts], asks_z3=False))\n"

@@ -9,7 +9,7 @@ from process_text import process_of
 from suites import plan
 
 from pytest_orchestra.errors import SettingsError
-from pytest_orchestra.generation.thresholds import Thresholds, find_shortfalls, parse_thresholds, thresholds_json
+from pytest_orchestra.generation.plans.thresholds import Thresholds, find_shortfalls, parse_thresholds, thresholds_json
 from pytest_orchestra.model.definition import Bindings, Criterion
 from pytest_orchestra.model.scenario import ScenarioSuite
 from pytest_orchestra.problem import Place

@@ -11,7 +11,7 @@ from process_text import process_of
 from random_processes import decided_processes
 from suites import explicit, fitting, missing, paths, plan
 
-from pytest_orchestra.generation.plan import plan_json, plan_text
+from pytest_orchestra.generation.plans.plan import plan_json, plan_text
 from pytest_orchestra.generation.suite import build_suite
 from pytest_orchestra.model.dataset import DataSetOrigin, DataSetScope, TestDataSet
 from pytest_orchestra.model.definition import Bindings, ScenarioDefinition

@@ -14,7 +14,7 @@ from pytest_orchestra.generation.binding.model_call import BindingRule, ModelCal
 from pytest_orchestra.generation.binding.signal_routes import ends_with_status, read_signal_route
 from pytest_orchestra.generation.binding.suggestions import Suggestion, Suggestions
 from pytest_orchestra.generation.binding.work_items import WorkItems
-from pytest_orchestra.generation.lookup import NodeNames
+from pytest_orchestra.generation.control_flow.lookup import NodeNames
 from pytest_orchestra.generation.wording import alias_of, describe, quoted
 from pytest_orchestra.model.definition import Bindings, EndpointRef, StepDefinition
 from pytest_orchestra.model.process import EventKind, FlowNode, NodeKind, Process, ProcessDocument

@@ -5,7 +5,7 @@ no other, so that every deadlock is still found (Valmari: "Stubborn Sets for Red
 Steps are in the order of the flow, cycles as one, so that a token waits at a merge until all others have come as far as
 they can, and tokens that can come together do.
 
-An inclusive join waits as in the token game (:mod:`semantics`).
+An inclusive join waits as in the token game (:mod:`.semantics`).
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import combinations, groupby, pairwise
 
+from pytest_orchestra.generation.control_flow.structure import strong_components
 from pytest_orchestra.generation.limits import MAX_BRANCHES_COMBINED
 from pytest_orchestra.generation.linting.nets import HUNG, SINK, TERMINATED, THROWN, Gate
 from pytest_orchestra.generation.linting.reduction import Kernel
-from pytest_orchestra.generation.structure import strong_components
 
 __all__ = ["Exploration", "Firing", "Marking", "explore"]
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pytest_orchestra.generation.game import Failure, Run
-from pytest_orchestra.generation.guidance import View
 from pytest_orchestra.generation.linting.findings import problems_from
 from pytest_orchestra.generation.linting.messages import judge_messages
 from pytest_orchestra.generation.linting.overlaps import judge_conditions
@@ -15,6 +13,8 @@ from pytest_orchestra.generation.linting.reachability import judge_ends, judge_r
 from pytest_orchestra.generation.linting.slips import judge_decisions, judge_gateways
 from pytest_orchestra.generation.linting.soundness import judge_soundness
 from pytest_orchestra.generation.rules import Rule
+from pytest_orchestra.generation.token_game.game import Failure, Run
+from pytest_orchestra.generation.token_game.guidance import View
 from pytest_orchestra.model.process import ProcessDocument
 from pytest_orchestra.problem import Place, Problem
 

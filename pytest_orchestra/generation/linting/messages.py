@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pytest_orchestra.generation.game import Game
 from pytest_orchestra.generation.linting.findings import Finding
 from pytest_orchestra.generation.rules import Rule
+from pytest_orchestra.generation.token_game.game import Game
 from pytest_orchestra.generation.wording import describe
 from pytest_orchestra.model.process import EventKind, FlowNode, NodeKind, Process, ProcessDocument
 from pytest_orchestra.problem import Severity

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-from pytest_orchestra.generation.decisions import Decision
-from pytest_orchestra.generation.game import Game
-from pytest_orchestra.generation.graph import Role
+from pytest_orchestra.generation.control_flow.decisions import Decision
+from pytest_orchestra.generation.control_flow.graph import Role
 from pytest_orchestra.generation.linting.questions import Oracle, possible_sets
+from pytest_orchestra.generation.token_game.game import Game
 
 __all__ = [
     "AUTOMATIC",

@@ -6,17 +6,17 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 
-from pytest_orchestra.generation.conditions import Junction, Name, Negation, names_in
-from pytest_orchestra.generation.decisions import Decision
-from pytest_orchestra.generation.fitting import BranchCondition
-from pytest_orchestra.generation.formulas import Path
-from pytest_orchestra.generation.game import Game
-from pytest_orchestra.generation.graph import EdgeKind
+from pytest_orchestra.generation.assumptions.fitting import BranchCondition
+from pytest_orchestra.generation.conditions.expressions import Junction, Name, Negation, names_in
+from pytest_orchestra.generation.control_flow.decisions import Decision
+from pytest_orchestra.generation.control_flow.graph import EdgeKind
 from pytest_orchestra.generation.limits import MAX_QUESTIONS_SOLVED
 from pytest_orchestra.generation.linting.findings import Finding
 from pytest_orchestra.generation.linting.questions import Oracle
 from pytest_orchestra.generation.rules import Rule
-from pytest_orchestra.generation.solving import Solution, Status
+from pytest_orchestra.generation.solving.formulas import Path
+from pytest_orchestra.generation.solving.solver import Solution, Status
+from pytest_orchestra.generation.token_game.game import Game
 from pytest_orchestra.generation.wording import describe, fold, quoted
 from pytest_orchestra.model.json import JsonValue
 from pytest_orchestra.model.process import FlowNode, NodeKind

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from pytest_orchestra.generation.game import Failure, FailureKind, Game, Run
 from pytest_orchestra.generation.linting.findings import Finding
 from pytest_orchestra.generation.linting.soundness import Verdict
 from pytest_orchestra.generation.rules import Rule
+from pytest_orchestra.generation.token_game.game import Failure, FailureKind, Game, Run
 from pytest_orchestra.generation.wording import describe, quoted
 from pytest_orchestra.model.process import FlowNode
 from pytest_orchestra.problem import Severity

@@ -1,4 +1,4 @@
-"""Questions about conditions, put to the solver (:mod:`solving`), each of them once.
+"""Questions about conditions, put to the solver (:mod:`.solver`), each of them once.
 
 Of numbers, texts and truth values only those are tried that a condition compares the variable with: that a number may
 be missing is no gap between ``> 5`` and ``<= 5``.
@@ -9,15 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import product
 
-from pytest_orchestra.generation.cells import Kind
-from pytest_orchestra.generation.conditions import Dialect, Expression, Negation, names_in
-from pytest_orchestra.generation.decisions import Decision, Outcome
-from pytest_orchestra.generation.domains import Domain
-from pytest_orchestra.generation.fitting import BranchCondition, claims_of
-from pytest_orchestra.generation.formulas import Clues, Path, compile_formula
-from pytest_orchestra.generation.game import Game
+from pytest_orchestra.generation.assumptions.fitting import BranchCondition, claims_of
+from pytest_orchestra.generation.conditions.expressions import Dialect, Expression, Negation, names_in
+from pytest_orchestra.generation.control_flow.decisions import Decision, Outcome
 from pytest_orchestra.generation.limits import MAX_QUESTIONS_SOLVED
-from pytest_orchestra.generation.solving import Solution, Status, solve
+from pytest_orchestra.generation.solving.cells import Kind
+from pytest_orchestra.generation.solving.domains import Domain
+from pytest_orchestra.generation.solving.formulas import Clues, Path, compile_formula
+from pytest_orchestra.generation.solving.solver import Solution, Status, solve
+from pytest_orchestra.generation.token_game.game import Game
 
 __all__ = ["Oracle", "can_be_taken", "possible_sets"]
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pytest_orchestra.generation.game import Game
-from pytest_orchestra.generation.graph import Role
-from pytest_orchestra.generation.guidance import INFINITE, View
+from pytest_orchestra.generation.control_flow.graph import Role
 from pytest_orchestra.generation.linting.findings import Finding
 from pytest_orchestra.generation.rules import Rule
+from pytest_orchestra.generation.token_game.game import Game
+from pytest_orchestra.generation.token_game.guidance import INFINITE, View
 from pytest_orchestra.generation.wording import describe, quoted
 from pytest_orchestra.model.process import Extension, FlowNode, NodeKind
 from pytest_orchestra.problem import Severity

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pytest_orchestra.generation.decisions import Decision
-from pytest_orchestra.generation.game import Game
-from pytest_orchestra.generation.graph import EdgeKind, Role
+from pytest_orchestra.generation.control_flow.decisions import Decision
+from pytest_orchestra.generation.control_flow.graph import EdgeKind, Role
 from pytest_orchestra.generation.linting.findings import Finding
 from pytest_orchestra.generation.rules import Rule
+from pytest_orchestra.generation.token_game.game import Game
 from pytest_orchestra.generation.wording import describe, fold, quoted
 from pytest_orchestra.model.process import FlowNode, NodeKind, Process
 from pytest_orchestra.problem import Severity

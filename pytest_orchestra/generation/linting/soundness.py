@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from pytest_orchestra.generation.decisions import Decision
-from pytest_orchestra.generation.game import Game
-from pytest_orchestra.generation.graph import EdgeKind, Role
+from pytest_orchestra.generation.control_flow.decisions import Decision
+from pytest_orchestra.generation.control_flow.graph import EdgeKind, Role
 from pytest_orchestra.generation.limits import EXPLORATION_BUDGET
 from pytest_orchestra.generation.linting.evidence import common_split, diverting_edge, missing_edges
 from pytest_orchestra.generation.linting.exploration import Exploration, Marking, explore
@@ -21,6 +20,7 @@ from pytest_orchestra.generation.linting.nets import Inside, build_net, scopes_o
 from pytest_orchestra.generation.linting.questions import Oracle, can_be_taken, possible_sets
 from pytest_orchestra.generation.linting.reduction import reduce_net
 from pytest_orchestra.generation.rules import Rule
+from pytest_orchestra.generation.token_game.game import Game
 from pytest_orchestra.generation.wording import caption, describe, quoted
 from pytest_orchestra.model.process import FlowNode, NodeKind
 from pytest_orchestra.problem import Severity

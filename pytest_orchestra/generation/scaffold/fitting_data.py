@@ -6,8 +6,7 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from pytest_orchestra.generation.condition_parser import parse_condition
-from pytest_orchestra.generation.conditions import (
+from pytest_orchestra.generation.conditions.expressions import (
     Comparison,
     Dialect,
     Expression,
@@ -17,6 +16,7 @@ from pytest_orchestra.generation.conditions import (
     parts_of,
     truth_of,
 )
+from pytest_orchestra.generation.conditions.parser import parse_condition
 from pytest_orchestra.model.json import JsonValue
 
 __all__ = ["fit_data"]

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from pytest_orchestra.generation.scaffold.sketch import ElementSketch, ProcessSketch, StepSketch
+from pytest_orchestra.generation.scaffold.stubs import find_stubs, stub_text
 from pytest_orchestra.generation.scaffold.yaml_text import as_comment, block, key_text, scalar
-from pytest_orchestra.generation.stubs import find_stubs, stub_text
 from pytest_orchestra.model.json import JsonValue
 from pytest_orchestra.model.process import Process
 from pytest_orchestra.problem import Place

@@ -1,0 +1,3 @@
+"""Suites as Arazzo documents."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""What is to be covered, the fewest runs that do so, and why something is not."""
+
+from __future__ import annotations
