@@ -27,9 +27,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Skip the scenarios that need RabbitMQ where there is none, and say so."""
-    if _has_rabbitmq():
+    if _has_rabbitmq() or config.getoption("--orchestra-simulate") == "all":
         return
     reason = "needs rabbitmq: install 'rabbitmq-server', or set SHOP_AMQP_URL"
     for item in filter(_needs_rabbitmq, items):
@@ -77,8 +77,11 @@ def shop(
 
 
 @pytest.fixture(scope="session")
-def orchestra_environment(orchestra_environment: Environment, shop: RunningShop) -> Environment:
-    """The environment of ``environments.yaml``, with the addresses of the shop that runs."""
+def orchestra_environment(orchestra_environment: Environment, request: pytest.FixtureRequest) -> Environment:
+    """The environment of ``environments.yaml``, with the addresses of the shop that runs, unless all is simulated."""
+    if orchestra_environment.is_simulated:
+        return orchestra_environment
+    shop: RunningShop = request.getfixturevalue("shop")
     environment = (
         orchestra_environment.with_services(
             orders=shop.orders_url, payments=shop.payments_url, warehouse=shop.warehouse_url, prices=shop.prices_url

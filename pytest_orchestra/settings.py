@@ -52,8 +52,8 @@ class Settings:
     )
     simulate: str = _row(
         "",
-        "services that the plugin simulates, 'payments,warehouse', 'all' or 'none'; those whose profiles say so by"
-        " default",
+        "services, or pools of the process, that the plugin simulates, 'payments,warehouse', 'all' or 'none'; those"
+        " whose profiles say so by default",
         metavar="NAMES",
     )
     distort: str = _row(
@@ -61,6 +61,12 @@ class Settings:
         "let one simulated participant be faulty, 'payments.charge:numbers', and go on after steps that fail; what"
         " 'orchestra rehearse' does with all of them",
         metavar="WHAT",
+    )
+    rehearsal: str = _row(
+        "",
+        "run what passed once more for each way in which one simulated participant can be faulty, and write what the"
+        " assertion steps noticed to this file; what 'orchestra rehearse' does",
+        metavar="FILE",
     )
     webhook_port: int = _row(
         0, "port at which the listener for webhooks waits; 0 for any that is free", metavar="PORT", least=0, most=65535
@@ -183,12 +189,21 @@ def read_settings(config: pytest.Config) -> Settings:
         given = config.getoption(f"orchestra_{row.name}")
         source = f"--orchestra-{row.name.replace('_', '-')}"
         if given is None:
-            given, source = config.getini(f"orchestra_{row.name}"), f"orchestra_{row.name}"
+            given, source = _configured(config, row.name), f"orchestra_{row.name}"
         if given in (None, "", []) and row.name in project:
             given, source = project[row.name], f"[tool.orchestra] {row.name}"
         if given not in (None, "", []):
             values[row.name] = _read(given, row.name, source)
     return Settings(**values)
+
+
+def _configured(config: pytest.Config, name: str) -> object:
+    import pytest  # noqa: PLC0415  the caller has it, but who reads '[tool.orchestra]' alone need not
+
+    try:
+        return config.getini(f"orchestra_{name}")
+    except (TypeError, ValueError, pytest.UsageError) as error:  # pytest's own words, which name no option
+        raise SettingsError(f"orchestra_{name}: {error}", hint="mend pytest's configuration") from None
 
 
 def read_project_table(root: Path) -> Mapping[str, Any]:

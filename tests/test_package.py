@@ -26,7 +26,12 @@ ERRORS = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if iss
 IMPORT_EACH_ALONE = """
 import importlib, os, sys
 failed = []
-for name in sys.argv[1:]:
+for name in sorted(sys.argv[1:], key=lambda name: not name.startswith("pytest_orchestra.model")):
+    if not name.startswith("pytest_orchestra.model") and "pytest_orchestra.model" not in sys.modules:
+        # each of the lowest floor has been tried; loading it anew for every other module would take most of the time
+        for below in sys.argv[1:]:
+            if below.startswith("pytest_orchestra.model"):
+                importlib.import_module(below)
     child = os.fork()
     if child == 0:
         try:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
 import sys
 from collections.abc import Callable, Sequence
+from typing import Final, TextIO
 
 from pytest_orchestra import __version__
 from pytest_orchestra.cli import exports, models, plans, rehearsals, runs, scaffold
@@ -12,6 +15,8 @@ from pytest_orchestra.cli.outcome import ExitCode, Outcome
 from pytest_orchestra.errors import DefinitionError, OrchestraError, SettingsError
 
 __all__ = ["build_parser", "main"]
+
+_UNWRITABLE: Final = "error: standard output cannot be written: {}\nhint: make room, or write elsewhere\n"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -24,11 +29,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         outcome = Outcome(ExitCode.WRONG_INPUT, error=str(error))
     except OrchestraError as error:
         outcome = Outcome(ExitCode.ENVIRONMENT, error=str(error))
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a name that the locale cannot write is no reason to say nothing
+            stream.reconfigure(errors="backslashreplace")
     try:
         outcome.write(sys.stdout, sys.stderr, as_json=getattr(options, "format", "text") == "json")
     except BrokenPipeError:  # the reader, 'head' say, has seen enough
         sys.stderr.close()
+    except OSError as error:
+        sys.stderr.write(_UNWRITABLE.format(error.strerror or error))
+        _forget(sys.stdout)
+        return int(ExitCode.ENVIRONMENT)
     return int(outcome.exit_code)
+
+
+def _forget(stream: TextIO) -> None:
+    """Drop what could not be written, for the interpreter tries again at its end and complains."""
+    with contextlib.suppress(OSError, ValueError):
+        stream.close()
 
 
 def build_parser() -> argparse.ArgumentParser:

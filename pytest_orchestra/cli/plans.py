@@ -75,7 +75,7 @@ def _run(options: argparse.Namespace) -> Outcome:
     general = _general_thresholds(options.threshold)
     old = _place_of(options.diff, file, must_exist=True) if options.diff is not None else None
     before = read_saved_plan(old) if old is not None else None
-    definitions = loader_of_commands().load(file, criteria)
+    definitions = loader_of_commands(file).load(file, criteria)
     shortfalls = _shortfalls(definitions, general, is_chosen=criteria is not None)
     if before is None and options.save is None:
         return _shown(definitions, general, shortfalls)

@@ -7,28 +7,28 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
 from pytest_orchestra.cli.loading import loader_of_commands, process_file, refuse_unusable
 from pytest_orchestra.cli.outcome import ExitCode, Outcome
 from pytest_orchestra.errors import SettingsError
-from pytest_orchestra.model.definition import Bindings
 from pytest_orchestra.session.simulation import participants_of
-from pytest_orchestra.simulation.distortion import Distortion
 from pytest_orchestra.simulation.rehearsal import (
-    Rehearsed,
-    find_distortions,
+    Rehearsal,
     judge_rehearsal,
-    read_rehearsed,
     rehearsal_json,
     rehearsal_text,
 )
 
 __all__ = ["add_rehearse_command"]
 
-_TAIL: Final = 40
+_TAIL: Final = 100
 """How many lines of a session that failed are shown."""
+
+_NOTHING_COLLECTED: Final = 5
+"""pytest's exit code where no test was selected."""
 
 
 def add_rehearse_command(commands: Any) -> None:
@@ -48,45 +48,42 @@ def add_rehearse_command(commands: Any) -> None:
 
 def _run(options: argparse.Namespace) -> Outcome:
     file = process_file(options.file)
-    definitions = loader_of_commands().load(file)
+    definitions = loader_of_commands(file).load(file)
     refuse_unusable(definitions)
     participants = participants_of(definitions)
     if not participants:
-        raise SettingsError(f"'{file.name}' has nobody to simulate", hint="add 'specs' to its sidecar")
-    bindings = definitions.bindings or Bindings()
-    steps = [step.definition for suite in definitions.suites for each in suite.scenarios for step in each.all_steps]
-    distortions = find_distortions(participants, bindings.simulations, steps)
+        raise SettingsError(f"'{file.name}' has nobody to simulate", hint="add 'specs' or 'simulations' to its sidecar")
     given = [f"--orchestra-environment={options.environment}"] if options.environment else []
     given += ["-k", options.keyword] if options.keyword else []
     with tempfile.TemporaryDirectory(prefix="orchestra-") as folder:
-        events = Path(folder) / "events.ndjson"
-        code, output = _rehearse(file, events, given)
-        plain = _read(events)
-        if code != 0 or not plain:
-            why = "the scenarios do not pass with simulated participants" if code else "there is no assertion step"
-            tail = "\n".join(output.splitlines()[-_TAIL:])
-            return Outcome(ExitCode.FINDINGS, text=tail if code else "", facts={"error": why}, error=why)
-        spoiled: dict[Distortion, Sequence[Rehearsed]] = {}
-        for distortion in distortions:
-            _rehearse(file, events, [*given, f"--orchestra-distort={distortion}"])
-            spoiled[distortion] = _read(events)
-    noticed = judge_rehearsal(plain, spoiled)
-    code = ExitCode.FINDINGS if any(each.is_vacuous for each in noticed) else ExitCode.FINE
+        written = Path(folder) / "rehearsal.json"
+        code, output = _rehearse(file, written, given)
+        rehearsal = Rehearsal.of_json(written.read_text(encoding="utf-8")) if written.is_file() else Rehearsal()
+    if code == _NOTHING_COLLECTED:
+        wanted = f" that fits '{options.keyword}'" if options.keyword else ""
+        raise SettingsError(f"'{file.name}' has no scenario{wanted}", hint=f"see 'orchestra plan {options.file}'")
+    if code != 0 or not rehearsal.plain:
+        why = "the scenarios do not pass with simulated participants" if code else "there is no assertion step"
+        tail = "\n".join(output.splitlines()[-_TAIL:])
+        hint = "\nhint: say in 'simulations' of the sidecar what they answer and send" if code else ""
+        return Outcome(ExitCode.FINDINGS, text=tail if code else "", facts={"error": why}, error=why + hint)
+    if rehearsal.faults:
+        return Outcome(
+            ExitCode.FINDINGS, facts={"error": rehearsal.faults[0]}, error=f"not tried: {rehearsal.faults[0]}"
+        )
+    noticed = judge_rehearsal(rehearsal.plain, rehearsal.spoiled)
     return Outcome(
-        code, text=rehearsal_text(file.name, noticed, len(distortions)), facts=rehearsal_json(noticed, distortions)
+        ExitCode.FINDINGS if any(each.is_vacuous for each in noticed) else ExitCode.FINE,
+        text=rehearsal_text(file.name, noticed, len(rehearsal.spoiled), rehearsal.left_out),
+        facts=rehearsal_json(noticed, rehearsal.spoiled, rehearsal.left_out),
     )
 
 
-def _rehearse(file: Path, events: Path, given: Sequence[str]) -> tuple[int, str]:
-    """Run a session of its own, so that nothing of one is left to the next; give its exit code and what it wrote."""
-    events.unlink(missing_ok=True)
+def _rehearse(file: Path, written: Path, given: Sequence[str]) -> tuple[int, str]:
+    """Run a session of its own, with the project's fixtures and plugins; give its exit code and what it wrote."""
     command = [sys.executable, "-m", "pytest", "--orchestra", "--orchestra-simulate=all", "--orchestra-store=memory"]
-    command += [f"--orchestra-events={events}", "-p", "no:cacheprovider", *given, str(file)]
+    command += [f"--orchestra-rehearsal={written}", "-p", "no:cacheprovider", *given, str(file)]
+    if find_spec("xdist") is not None:
+        command.append("-n0")  # all runs wait together anyway
     done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)  # noqa: S603
-    return done.returncode, done.stdout + done.stderr
-
-
-def _read(events: Path) -> tuple[Rehearsed, ...]:
-    if not events.is_file():
-        return ()
-    return read_rehearsed(events.read_text(encoding="ascii").splitlines())
+    return done.returncode, done.stderr + done.stdout

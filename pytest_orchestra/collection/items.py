@@ -104,8 +104,7 @@ class ScenarioItem(OrchestraItem):
         self.definitions = definitions
         self.outcome: RunOutcome | None = None
         self.fault: str | None = None
-        is_published = scenario.status is ScenarioStatus.PUBLISHED
-        self.skip_reason = None if is_published else f"its status is {scenario.status}"
+        self.skip_reason = _reason_not_to_run(scenario)
         self.run_now: Callable[[ScenarioItem], RunOutcome] | None = None
         self.attempts = 0
         self.fails_if_flaky = False
@@ -211,6 +210,14 @@ class ScenarioItem(OrchestraItem):
     def finished(self) -> RunFinished | None:
         """How the scenario ended, if it did."""
         return self.outcome.finished if self.outcome is not None else None
+
+
+def _reason_not_to_run(scenario: TestScenario) -> str | None:
+    if scenario.status is not ScenarioStatus.PUBLISHED:
+        return f"its status is {scenario.status}"
+    if not scenario.steps:
+        return "no step is bound on its path: it would pass whatever the system does"
+    return None
 
 
 def _is_machinery(path: Path | str) -> bool:

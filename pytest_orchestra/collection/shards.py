@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from pytest_orchestra.errors import SettingsError
 
@@ -34,25 +35,46 @@ class Shard:
     def choose(self, node_ids: Iterable[str], needs: Mapping[str, Iterable[str]]) -> set[str]:
         """Choose the node ids of this shard. ``needs`` says which others each one depends on.
 
-        What depends on each other, directly or not, falls into one shard, so that no shard waits for another; which one
-        is decided by a hash of the first of its node ids, and so does not change when other scenarios are added.
+        What depends on each other, directly or not, falls into one shard, so that no shard waits for another; and each
+        shard gets its share of the node ids, rounded up, as far as that allows. Every session has to ask with the same.
+
+        A group goes to the shard that its first node id ranks highest among those that have room for it, larger groups
+        before smaller ones. So most stay where they are when others are added. After rendezvous hashing (Thaler and
+        Ravishankar, 1998) with bounded loads (Mirrokni, Thorup and Zadimoghaddam, 2018).
         """
-        ids = list(node_ids)
-        leader = {node_id: node_id for node_id in ids}
+        groups = sorted(_groups(list(node_ids), needs), key=lambda group: (-len(group), _rank(group[0], -1)))
+        room = [-(-sum(map(len, groups)) // self.count)] * self.count
+        ours: set[str] = set()
+        for group in groups:
+            fitting = [shard for shard in range(self.count) if room[shard] >= len(group)]
+            ranked = sorted(fitting, key=partial(_rank, group[0]))
+            chosen = ranked[0] if ranked else room.index(max(room))
+            room[chosen] -= len(group)
+            if chosen == self.number - 1:
+                ours.update(group)
+        return ours
 
-        def find(node_id: str) -> str:
-            while leader[node_id] != node_id:
-                leader[node_id] = leader[leader[node_id]]
-                node_id = leader[node_id]
-            return node_id
 
-        for node_id, needed in needs.items():
-            for other in needed:
-                if node_id in leader and other in leader:
-                    first, second = sorted((find(node_id), find(other)))
-                    leader[second] = first
-        return {node_id for node_id in ids if self._has(find(node_id))}
+def _groups(ids: Sequence[str], needs: Mapping[str, Iterable[str]]) -> list[list[str]]:
+    """Give what depends on each other, directly or not, each group in order and with its first node id first."""
+    leader = {node_id: node_id for node_id in ids}
 
-    def _has(self, node_id: str) -> bool:
-        digest = hashlib.sha256(node_id.encode("utf-8", "surrogatepass")).digest()
-        return int.from_bytes(digest[:8], "big") % self.count == self.number - 1
+    def find(node_id: str) -> str:
+        while leader[node_id] != node_id:
+            leader[node_id] = leader[leader[node_id]]
+            node_id = leader[node_id]
+        return node_id
+
+    for node_id, needed in needs.items():
+        for other in needed:
+            if node_id in leader and other in leader:
+                first, second = sorted((find(node_id), find(other)))
+                leader[second] = first
+    groups: dict[str, list[str]] = {}
+    for node_id in sorted(leader):
+        groups.setdefault(find(node_id), []).append(node_id)
+    return list(groups.values())
+
+
+def _rank(node_id: str, shard: int) -> bytes:
+    return hashlib.sha256(f"{shard} {node_id}".encode("utf-8", "surrogatepass")).digest()

@@ -12,6 +12,7 @@ import json
 import operator
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from itertools import islice
 from typing import Final
 from urllib.parse import unquote
@@ -35,6 +36,7 @@ _KEYS_OF_DATA: Final = re.compile(
 _SCHEME: Final = re.compile(
     r"\s*(Basic|Bearer|Digest|DPoP|Negotiate|NTLM|Hawk|Token|ApiKey|AWS4-HMAC-SHA256)\s+(?=\S)", re.IGNORECASE
 )
+_CAN_HIDE: Final = re.compile(r"[@?#]")
 _USERINFO: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://[^/?#@:]*):[^/?#]*@")
 _PARAMETER: Final = re.compile(r"([^=&;?#]+)=([^&;#]+)")
 
@@ -42,6 +44,7 @@ _PARAMETER: Final = re.compile(r"([^=&;?#]+)=([^&;#]+)")
 # ---- by name -----------------------------------------------------------------------------------------------------
 
 
+@lru_cache(maxsize=1024)
 def is_sensitive_name(name: str) -> bool:
     """Tell whether the name of a header, parameter or variable says that its value is a credential."""
     return _SENSITIVE.search(name) is not None and _KEYS_OF_DATA.search(name) is None
@@ -66,6 +69,8 @@ def mask_url(url: str) -> str:
 
     All else stays as it is written, character by character.
     """
+    if _CAN_HIDE.search(url) is None:
+        return url
     masked = _USERINFO.sub(rf"\1:{MASK}@", url, count=1)
     address, mark, rest = re.split(r"([?#]|$)", masked, maxsplit=1)
     return address + mark + _PARAMETER.sub(_mask_parameter, rest)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 from pytest_orchestra.data.expressions import Expression, compile_expression
@@ -24,7 +25,7 @@ _ADDRESS: Final = {
 """The fields that say where messages go or come from."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class StepTemplates:
     """What a step sends (``input``, ``headers``, ``parameters``, ``message``), where to (``address``), what it waits
     for, demands and exports.
@@ -80,21 +81,21 @@ class StepTemplates:
     def _sent(self) -> tuple[Template, ...]:
         return (self.input, self.headers, self.parameters, self.address, self.message)
 
-    @property
+    @cached_property
     def names_before_reply(self) -> frozenset[str]:
         """The dotted paths without which the step cannot be carried out, whatever the reply."""
         conditions = [condition.required_names for condition in (self.until, self.fail_when) if condition is not None]
         sent = [template.required_names for template in self._sent]
         return frozenset[str]().union(*sent, *conditions)
 
-    @property
+    @cached_property
     def names(self) -> frozenset[str]:
         """All dotted paths that must be there, those of rules and exports included."""
         judged = [expression.required_names for _, expression in self.rules]
         exported = [template.required_names for _, template in self.exports]
         return self.names_before_reply.union(*judged, *exported)
 
-    @property
+    @cached_property
     def paths(self) -> frozenset[str]:
         """All dotted paths that are read, also those that need not be there."""
         read = [part.names for part in self._sent]
@@ -103,7 +104,7 @@ class StepTemplates:
         exported = [template.names for _, template in self.exports]
         return frozenset[str]().union(*read, *conditions, *judged, *exported)
 
-    @property
+    @cached_property
     def steps_read(self) -> frozenset[str]:
         """The aliases of the steps without whose results the step cannot be carried out."""
         return frozenset(path.split(".")[1] for path in self.names_before_reply if path.startswith(("step.", "steps.")))

@@ -27,7 +27,9 @@ class CallMaker:
     bindings: Bindings
     environment: ResolvedEnvironment
 
-    def make(self, step: ScenarioStep, templates: StepTemplates, context: ExecutionContext) -> StepCall:
+    def make(
+        self, step: ScenarioStep, templates: StepTemplates, context: ExecutionContext, *, idempotency_key: str = ""
+    ) -> StepCall:
         """Give the call of a step whose turn has come. Raises ``TemplateError``."""
         names = context.names()
         trace = trace_parent(context.correlation_id, step.alias)
@@ -47,6 +49,7 @@ class CallMaker:
             parameters={"correlationId": context.correlation_id, "traceparent": trace, **parameters},
             address=cast("JsonObject", templates.address.render(names)),
             message=cast("JsonObject", templates.message.render(names)),
+            idempotency_key=idempotency_key,
         )
 
     def announce(self, step: ScenarioStep, templates: StepTemplates, context: ExecutionContext) -> StepCall:
@@ -65,6 +68,7 @@ class CallMaker:
         headers: JsonObject = _NOTHING,
         parameters: JsonObject = _NOTHING,
         message: JsonObject = _NOTHING,
+        idempotency_key: str = "",
     ) -> StepCall:
         return StepCall(
             step=step.definition,
@@ -75,6 +79,7 @@ class CallMaker:
             environment=self.environment.environment,
             secrets=self.environment.secrets,
             timeout_s=WaitPolicy.of(step.definition, self.bindings).timeout_s,
+            idempotency_key=idempotency_key,
             run_id=context.run_id,
             attempt=context.attempt,
             correlation_header=self.bindings.correlation_header,

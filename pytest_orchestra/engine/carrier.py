@@ -25,7 +25,7 @@ from pytest_orchestra.engine.settling import SettleBudget
 from pytest_orchestra.engine.stepping import Stepper, Stepping
 from pytest_orchestra.engine.steps import StepPerformer
 from pytest_orchestra.engine.store_guard import StoreGuard
-from pytest_orchestra.errors import LeaseLostError, StoreError
+from pytest_orchestra.errors import LeaseLostError, StoreError, SuiteTimeoutError
 from pytest_orchestra.model.json import JsonValue
 from pytest_orchestra.model.run import RunAttempt, RunStatus, StepResult, Violation, ViolationType
 
@@ -83,7 +83,7 @@ class RunCarrier:
             request, earlier, failed = await self._take_up(request, lease)
             if request.locks and not await self._take_locks(request, lease):
                 return None
-        except StoreError as error:
+        except (StoreError, SuiteTimeoutError) as error:
             return self._outcomes.ended_by(request, error)
         started = request.run.started_at or self._clock.now()
         request = replace(request, run=replace(request.run, started_at=started, status=RunStatus.IN_PROGRESS))
@@ -99,16 +99,18 @@ class RunCarrier:
     async def _take_locks(self, request: RunRequest, lease: Lease) -> bool:
         """Take a run's locks from the runs of other sessions, in an order that is the same everywhere.
 
-        Gives whether the run is still this worker's. Raises ``StoreError``.
+        Gives whether the run is still this worker's. Raises ``StoreError`` and ``SuiteTimeoutError``.
         """
         try:
             for name in sorted(request.locks):
                 while (holder := await self._store.take_lock(lease, name)) is not None:
                     if self._outcomes.waits_for_lock(request.run.key):
                         self._emit(LockAwaited(at=self._clock.now(), run=request.run, lock=name, holder=holder.run_key))
+                    if self.deadline is not None and self.deadline.is_over:
+                        raise self.deadline.error_at_lock(name, holder.run_key)
                     await self._release_dead({holder.owner})
                     await asyncio.sleep(_LOOK_S)
-        except (asyncio.CancelledError, StoreError) as stop:
+        except (asyncio.CancelledError, StoreError, SuiteTimeoutError) as stop:
             self._leases.drop(lease)
             if isinstance(stop, LeaseLostError) or (isinstance(stop, asyncio.CancelledError) and self._is_lost(lease)):
                 return False
@@ -293,6 +295,7 @@ class RunCarrier:
     async def _record_cancellation(self, lease: Lease, execution: Execution) -> None:
         execution.stepping = None  # whoever stepped has left
         with contextlib.suppress(StoreError):
+            await execution.keep_polls()
             # in a task of its own: this one is being cancelled, which libraries would take for their own affair
             await asyncio.create_task(execution.clean_up())
             results = unreached(execution.partial_results())

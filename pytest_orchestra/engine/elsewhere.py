@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+from pytest_orchestra.engine.limits import Deadline
 from pytest_orchestra.engine.ports import Presence, RunState, StoredRun
 from pytest_orchestra.engine.request import RunRequest
 from pytest_orchestra.engine.store_guard import StoreGuard
@@ -72,9 +73,12 @@ class Elsewhere:
             if not self._watched:
                 self._wake.clear()
 
-    async def follow(self, request: RunRequest) -> StoredRun | None:
-        """Wait for a single run: give it when it has ended, None when it is free. Raises ``StoreError``."""
-        while True:
+    async def follow(self, request: RunRequest, deadline: Deadline | None) -> StoredRun | None:
+        """Wait for a single run: give it when it has ended, None when it is free, or when the session's time is over.
+
+        Raises ``StoreError``.
+        """
+        while deadline is None or not deadline.is_over:
             states = await self._store.read_states([request.run.id])
             if states and states[0].status.is_final:
                 return (await self._store.read_runs([request.run.id]))[0]
@@ -83,6 +87,7 @@ class Elsewhere:
             if states[0].owner:
                 await self.release_dead({states[0].owner})
             await asyncio.sleep(_LOOK_S)
+        return None
 
     async def has_company(self, suite_run_id: str, owner: str) -> bool:
         """Tell whether others than ``owner`` carry out runs of a SuiteRun, and so may take those that are left."""

@@ -18,16 +18,16 @@ from pytest_orchestra.engine.leases import LeaseKeeper
 from pytest_orchestra.engine.limits import Deadline
 from pytest_orchestra.engine.locks import LockQueue
 from pytest_orchestra.engine.outcomes import OutcomeWriter
-from pytest_orchestra.engine.owed_reports import OwedReport, OwedReports, Told
+from pytest_orchestra.engine.owed_reports import OwedReport, OwedReports, Told, lateness
 from pytest_orchestra.engine.ports import Listener, Presence, ProtocolPlugin, RunStore, StoredRun
 from pytest_orchestra.engine.request import RunOutcome, RunRequest, SuiteSetting
 from pytest_orchestra.engine.results import fault_of
-from pytest_orchestra.engine.resumption import has_changed
+from pytest_orchestra.engine.resumption import has_changed, other_version
 from pytest_orchestra.engine.scheduling import RunGraph
 from pytest_orchestra.engine.settling import SettleBudget
 from pytest_orchestra.engine.stepping import Stepper
 from pytest_orchestra.engine.store_guard import StoreGuard
-from pytest_orchestra.errors import DefinitionError, StoreError
+from pytest_orchestra.errors import StoreError
 from pytest_orchestra.model.json import JsonValue
 from pytest_orchestra.model.run import RunStatus, StepStatus, SuiteRun, SuiteRunStatus
 
@@ -175,6 +175,8 @@ class Engine:
             self._carrier.exports.end(each.key, each.status)
             self._graph.end(each.key, each.status)
         self._requests.update({request.run.key: request for request in admitted})
+        if told and not admitted and all(each.owed for each in told) and self._alive <= {self._leases.owner}:
+            self.notes.append(lateness(self.suite_run.key, told))
         hopeless = self._graph.add({request.run.key: request.prerequisites for request in admitted})
         for request in admitted:
             self._queue(request)
@@ -198,7 +200,8 @@ class Engine:
                 del self._known[request.run.key]
                 self.notes.append(f"'{request.run.key}' has changed since; it is run anew")
             changed = []
-        told = [Told(self._outcomes.ended_by(request, self._other_version(request))) for request in changed]
+        key = self.suite_run.key
+        told = [Told(self._outcomes.ended_by(each, other_version(key, each.run.key))) for each in changed]
         rest = [self._as_known(request) for request in requests if request not in changed]
         await self._store.add_runs([request.run for request in rest if request.run.key not in self._known])
         ended = [request.run.id for request in rest if self._has_ended(request)]
@@ -238,12 +241,6 @@ class Engine:
         if known is None or known.run.id == request.run.id:
             return request
         return replace(request, run=replace(request.run, id=known.run.id))
-
-    def _other_version(self, request: RunRequest) -> DefinitionError:
-        return DefinitionError(
-            f"suite run '{self.suite_run.key}' has '{request.run.key}' in another version, or for another environment",
-            hint="let all sessions of a suite run have the same definitions, or give this one another key",
-        )
 
     async def _tell(self, request: RunRequest, stored: StoredRun) -> Told:
         """Give what there is to tell of a run that has ended elsewhere.
@@ -319,7 +316,7 @@ class Engine:
     async def _carry_out_here(self, request: RunRequest) -> Told:
         """Carry out a run, or wait until whoever has it has ended it."""
         while (outcome := await self._carrier.carry_out(request)) is None:
-            stored = await self._elsewhere.follow(request)
+            stored = await self._elsewhere.follow(request, self._carrier.deadline)
             if stored is not None:
                 return await self._tell(request, stored)
         return Told(outcome)
@@ -339,7 +336,10 @@ class Engine:
             await asyncio.sleep(0)
 
     async def close(self, status: SuiteRunStatus) -> None:
-        """Cancel what is going on, skip what has not begun, and end the SuiteRun. Raises ``StoreError``."""
+        """Cancel what is going on, skip what has not begun, and end the SuiteRun. Raises ``StoreError``.
+
+        A SuiteRun with which other sessions go on does not end, and one of which a run of theirs failed has not passed.
+        """
         for request in self._elsewhere.withdraw_all():
             reason = "the session ended before another worker had carried it out"
             self._complete(self._outcomes.skipped(request, RunStatus.CANCELLED, reason))
@@ -358,10 +358,11 @@ class Engine:
             await stop(background)
         if self._suite_run is None:
             return
-        await self._store.end_suite_run(self._suite_run.id, status)
+        status = await self._store.end_suite_run(self._suite_run.id, status) or status
         await self._company.leave()
-        ended = replace(self._suite_run, status=status, finished_at=self._clock.now(), context=dict(self.suite_context))
-        self._emit(SuiteFinished(at=self._clock.now(), suite_run=ended))
+        now = self._clock.now()
+        self._suite_run = replace(self._suite_run, status=status, finished_at=now, context=dict(self.suite_context))
+        self._emit(SuiteFinished(at=now, suite_run=self._suite_run))
 
     def _emit(self, event: Event) -> None:
         """Tell every listener. One that raises hears no more; that is kept to be told, and changes no outcome."""

@@ -128,6 +128,6 @@ class RunFinished(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SuiteFinished(Event):
-    """A SuiteRun ended."""
+    """A session has done its part of a SuiteRun, whose state is that of all: ``IN_PROGRESS`` while others go on."""
 
     suite_run: SuiteRun

@@ -7,10 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from pytest_orchestra.engine.barriers import barrier_result
 from pytest_orchestra.engine.clock import Clock
 from pytest_orchestra.engine.context import ExecutionContext
 from pytest_orchestra.engine.events import Event, StepFinished, StepRetried, StepStarted
 from pytest_orchestra.engine.limits import TimeLimit
+from pytest_orchestra.engine.polling import PollWatch, cut_short
 from pytest_orchestra.engine.ports import Lease, StepIntent
 from pytest_orchestra.engine.reach import Reach
 from pytest_orchestra.engine.results import blank_result, fault_of
@@ -31,12 +33,12 @@ from pytest_orchestra.model.definition import (
 )
 from pytest_orchestra.model.json import JsonValue
 from pytest_orchestra.model.run import (
+    PollHistory,
     RunFault,
     RunStatus,
     StepResult,
     StepStatus,
     Violation,
-    ViolationType,
 )
 from pytest_orchestra.model.scenario import ScenarioStep, TestScenario
 
@@ -73,6 +75,7 @@ class Execution:
     limit: TimeLimit = field(default_factory=TimeLimit)
     stepping: Stepping | None = None
     _begun: dict[str, StepIntent] = field(default_factory=dict)
+    _watches: dict[str, PollWatch] = field(default_factory=dict)
     _has_repeated: bool = False
     _results: dict[str, StepResult] = field(default_factory=dict)
     _flying: dict[str, asyncio.Task[StepResult]] = field(default_factory=dict)
@@ -131,6 +134,8 @@ class Execution:
     def _why_not_clean_up(self, step: ScenarioStep) -> str | None:
         if self.reach.last is not None:
             return "the run is only a part of its scenario, and leaves behind what it made"
+        if step.alias in self.reach.left_out:
+            return self.reach.left_out[step.alias]
         done = self.earlier.results.get(step.cleans_up or "")
         has_begun = step.cleans_up in self._begun or (done is not None and done.status is not StepStatus.SKIPPED)
         return None if has_begun or not step.cleans_up else f"step '{step.cleans_up}' did not begin"
@@ -155,10 +160,10 @@ class Execution:
         current = next((step for step in self.scenario.steps if step.alias not in self._results), None)
         if current is None:
             return None
-        result = blank_result(current, StepStatus.FAILED)
-        result = replace(result, violations=(violation,), finished_at=self.clock.now())
-        self._results[current.alias] = result
-        return result
+        now, intent = self.clock.now(), self._begun.get(current.alias)
+        result = cut_short(current, violation, intent, now, self._watches.get(current.alias) or PollWatch())
+        self._results[current.alias] = self.performer.masked(current, result)
+        return self._results[current.alias]
 
     async def _listen(self) -> None:
         """Be ready for what the run will cause, before it causes anything."""
@@ -285,15 +290,17 @@ class Execution:
 
     def _is_out_of_reach(self, step: ScenarioStep) -> bool:
         """Tell whether a step reads what a failed step before it never gave; such a step is skipped, not wrong."""
-        failed = {
+        done = {alias: self._results.get(alias) for alias in self.performer.steps_read(step.definition)}
+        failed = [
             alias
-            for alias, result in self._results.items()
-            if result.status not in (StepStatus.PASSED, StepStatus.FLAKY) and result.response is None
-        }
-        needed = self.performer.steps_read(step.definition) & failed
-        if not needed:
+            for alias, result in done.items()
+            if result is not None
+            and result.status not in (StepStatus.PASSED, StepStatus.FLAKY)
+            and result.response is None
+        ]
+        if not failed:
             return False
-        culprit = min(needed, key=lambda alias: self._results[alias].order_index)
+        culprit = min(failed, key=lambda alias: self._results[alias].order_index)
         self._results[step.alias] = blank_result(
             step, StepStatus.SKIPPED, reason=f"it reads the reply of step '{culprit}', which has none"
         )
@@ -316,7 +323,8 @@ class Execution:
             result = await self._try(step)
             if step.kind is StepKind.ACTION:
                 self.context.last_action = step.alias
-                result = replace(result, repeated=step.alias in self.earlier.intents)
+                if step.alias in self.earlier.intents:
+                    result = replace(result, repeated=True)
         result = result if self.stepping is None else self.stepping.marked(result)
         self._results[step.alias] = result
         self.suite_context.update(result.exported)
@@ -340,13 +348,31 @@ class Execution:
     async def _try_by_policy(self, step: ScenarioStep, deadline: datetime | None = None) -> StepResult:
         """Perform a step as often as its policy says; each attempt is recorded before the next one begins."""
         policy = RetryPolicy.of(step.definition, self.bindings)
-        result = await self.performer.perform(step, self.context, self._begun[step.alias], deadline=deadline)
+        result = await self._perform_once(step, deadline)
         while policy is not None and policy.wants_more(result, self._begun[step.alias].attempt):
             if not self.performer.may_repeat(step.definition):
                 return replace(result, reason=UNREPEATABLE)
-            intent = await self._begin_again(step, result, policy.pause(self._begun[step.alias].attempt))
-            result = await self.performer.perform(step, self.context, intent)
+            await self._begin_again(step, result, policy.pause(self._begun[step.alias].attempt))
+            result = await self._perform_once(step)
         return result
+
+    async def _perform_once(self, step: ScenarioStep, deadline: datetime | None = None) -> StepResult:
+        """Perform one attempt; what it sees is known to those that come later, and to a run that is cut short."""
+        intent = self._begun[step.alias]
+
+        async def keep(history: PollHistory) -> None:
+            await self.store.begin_step(self.lease, replace(intent, seen=self.performer.masked_history(history)))
+
+        watch = self._watches[step.alias] = PollWatch(keep, None if deadline is None else intent.seen)
+        result = await self.performer.perform(step, self.context, intent, deadline=deadline, watch=watch)
+        await watch.settle()
+        del self._watches[step.alias]
+        return result
+
+    async def keep_polls(self) -> None:
+        """Keep what the waits have seen that are under way."""
+        for watch in tuple(self._watches.values()):
+            await watch.keep_now()
 
     async def _begin_again(self, step: ScenarioStep, failed: StepResult, pause_s: float) -> StepIntent:
         """Record that an attempt failed and that another follows, and wait for its time."""
@@ -424,17 +450,7 @@ class Execution:
         failed = [
             alias for alias in tracked if alias in self._results and self._results[alias].status is StepStatus.FAILED
         ]
-        finished = self.clock.now()
-        violations = _late_steps(late, round(timeout_s * 1000)) if late else ()
-        broken = bool(violations or failed)
-        return replace(
-            blank_result(step, StepStatus.FAILED if broken else StepStatus.PASSED),
-            started_at=started,
-            finished_at=finished,
-            duration_ms=(finished - started) / timedelta(milliseconds=1),
-            violations=violations,
-            reason=f"it tracks {_listed(failed)}, which failed" if failed else None,
-        )
+        return barrier_result(step, started, self.clock.now(), timeout_s=timeout_s, late=late, failed=failed)
 
     async def _land(self, steps: Sequence[ScenarioStep]) -> None:
         """Wait for what is still flying when the last step has ended; each call has a time limit of its own."""
@@ -481,18 +497,3 @@ class Execution:
         blank = blank_result(step, StepStatus.SKIPPED, reason=self._stop_reason or "the run ended before it")
         intent = self._begun.get(step.alias)
         return blank if intent is None else concluded(blank, intent.earlier)
-
-
-def _late_steps(aliases: Sequence[str], waited_ms: int) -> tuple[Violation, ...]:
-    return (
-        Violation(
-            ViolationType.TIMEOUT,
-            "barrier",
-            f"{_listed(aliases)} did not end within {waited_ms} ms",
-            {"late": list(aliases), "timeoutMs": waited_ms},
-        ),
-    )
-
-
-def _listed(aliases: Sequence[str]) -> str:
-    return ("step " if len(aliases) == 1 else "steps ") + ", ".join(f"'{alias}'" for alias in aliases)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from pytest_orchestra.data.expressions import Expression, Part, compile_expression
+from pytest_orchestra.data.expressions import Expression, Part
 from pytest_orchestra.engine.context import REPLY_NAMES
 from pytest_orchestra.engine.ports import Reply
 from pytest_orchestra.errors import EvaluationError, UndefinedVariableError
@@ -18,7 +18,8 @@ __all__ = ["Finding", "check_rule", "judge_reply", "judge_rules", "judge_status"
 REPLY_ROOTS = frozenset({"response", *REPLY_NAMES})
 """Names whose content the system under test decides: what is missing there is its fault, not ours."""
 
-DEFAULT_STATUS = "2XX"
+DEFAULT_HUNDRED = 2
+DEFAULT_STATUS = f"{DEFAULT_HUNDRED}XX"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +48,13 @@ def check_rule(expression: Expression, names: Mapping[str, object]) -> Finding:
     return Finding(True) if holds else Finding(False, expression.explain(names))
 
 
-def judge_rules(rules: Sequence[Rule], names: Mapping[str, object], step: StepDefinition) -> tuple[Violation, ...]:
-    """Hold a reply against business rules; each that does not hold is one violation."""
+def judge_rules(
+    rules: Sequence[tuple[Rule, Expression]], names: Mapping[str, object], step: StepDefinition
+) -> tuple[Violation, ...]:
+    """Hold a reply against business rules, each with its compiled form; one that does not hold is one violation."""
     broken = []
-    for rule in rules:
-        finding = check_rule(compile_expression(rule.rule, step.place), names)
+    for rule, expression in rules:
+        finding = check_rule(expression, names)
         if finding.holds:
             continue
         meaning = f"{rule.name}: " if rule.name else ""
@@ -86,7 +89,9 @@ def observed_value(parts: Sequence[Part]) -> JsonValue:
 
 def status_matches(status: int, expected: int | str | list[int | str] | None) -> bool:
     """Tell whether a status code is expected; ``2XX`` stands for a hundred of them, None for ``2XX``."""
-    wanted = expected if isinstance(expected, list) else [DEFAULT_STATUS if expected is None else expected]
+    if expected is None:
+        return status // 100 == DEFAULT_HUNDRED
+    wanted = expected if isinstance(expected, list) else [expected]
     hundred = f"{status // 100}XX"
     return any(str(code) in (str(status), hundred) for code in wanted)
 

@@ -95,6 +95,14 @@ class Deadline:
             hint="raise --orchestra-timeout or --orchestra-concurrency, or run fewer scenarios",
         )
 
+    def error_at_lock(self, lock: str, holder: str) -> SuiteTimeoutError:
+        """Give why a run did not begin that waited for a lock, which the run ``holder`` has."""
+        return SuiteTimeoutError(
+            f"the session's time, {self.limit_s:g} s, was over while the scenario waited for lock '{lock}', "
+            f"which '{holder}' has",
+            hint="raise --orchestra-timeout, or see why the other session needs so long",
+        )
+
 
 @dataclass(slots=True)
 class TimeLimit:

@@ -8,11 +8,12 @@ from datetime import datetime
 
 from pytest_orchestra.engine.clock import Clock
 from pytest_orchestra.engine.events import RunFinished
-from pytest_orchestra.engine.ports import StoredRun
+from pytest_orchestra.engine.ports import StepIntent, StoredRun
 from pytest_orchestra.engine.request import RunOutcome, RunRequest
 from pytest_orchestra.engine.results import blank_result, fault_of
 from pytest_orchestra.errors import OrchestraError
 from pytest_orchestra.model.run import RunAttempt, RunFault, RunStatus, StepResult, StepStatus
+from pytest_orchestra.model.scenario import ScenarioStep
 
 __all__ = ["OutcomeWriter", "unreached"]
 
@@ -93,15 +94,17 @@ class OutcomeWriter:
     def retold(self, request: RunRequest, stored: StoredRun) -> RunOutcome:
         """Give the end of a run as the store has it, from an earlier session."""
         known = {step.alias: step for step in stored.steps}
+        begun = {} if stored.run.status.is_good else {intent.alias: intent for intent in stored.intents}
         reason = stored.run.reason
         steps = tuple(
-            known.get(step.alias) or blank_result(step, StepStatus.SKIPPED, reason=reason or "the run ended before it")
+            known.get(step.alias) or _unended(step, begun.get(step.alias), reason or "the run ended before it")
             for step in request.scenario.all_steps
         )
         fault = next((step.fault for step in steps if step.fault is not None), None)
         status = stored.run.status
         if status is RunStatus.FAILED_STUCK:
-            fault = fault or RunFault("FAILED_STUCK", reason or "the run got stuck")
+            hint = "see what ended the workers; a SuiteRun of another key carries the scenario out anew"
+            fault = fault or RunFault("FAILED_STUCK", reason or "the run got stuck", hint)
         elif status is RunStatus.ERROR:
             fault = fault or RunFault("OrchestraError", reason or "the run ended with an error")
         self.queued_at.pop(request.run.key, None)
@@ -116,6 +119,16 @@ class OutcomeWriter:
             attempts=stored.attempts,
         )
         return RunOutcome(finished)
+
+
+def _unended(step: ScenarioStep, intent: StepIntent | None, reason: str) -> StepResult:
+    """Give what is known of a step of which the store has no end: perhaps that it was under way, and what it saw."""
+    if intent is None:
+        return blank_result(step, StepStatus.SKIPPED, reason=reason)
+    result = blank_result(step, StepStatus.SKIPPED, reason="it was under way when the last worker died")
+    if intent.seen is None:
+        return result
+    return replace(result, polls=intent.seen.polls, observations=intent.seen.observations)
 
 
 def unreached(results: Sequence[StepResult]) -> tuple[StepResult, ...]:

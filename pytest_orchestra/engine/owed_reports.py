@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -14,7 +15,7 @@ from pytest_orchestra.engine.request import RunOutcome, RunRequest
 from pytest_orchestra.errors import StoreError
 from pytest_orchestra.model.run import RunStatus
 
-__all__ = ["OwedReport", "OwedReports", "Told"]
+__all__ = ["OwedReport", "OwedReports", "Told", "lateness"]
 
 _LOOK_S: Final = 0.25
 
@@ -53,6 +54,16 @@ class Told:
     def status(self) -> RunStatus:
         """How the run ended, for those that depend on it."""
         return self.ended_as or self.outcome.finished.status
+
+
+def lateness(suite_run_key: str, told: Iterable[Told]) -> str:
+    """Say that a session came when other sessions had done everything, so that it reports nothing."""
+    counts = Counter(str(each.status) for each in told)
+    states = ", ".join(f"{number} {status}" for status, number in sorted(counts.items()))
+    return (
+        f"suite run '{suite_run_key}' has ended already, {states}: nothing is run again; give this one another key, "
+        "or have it told again with --orchestra-resume"
+    )
 
 
 class OwedReports:

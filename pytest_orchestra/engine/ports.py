@@ -15,6 +15,7 @@ from pytest_orchestra.model.environment import Environment
 from pytest_orchestra.model.json import JsonObject
 from pytest_orchestra.model.run import (
     Exchange,
+    PollHistory,
     RunAttempt,
     RunStatus,
     StepAttempt,
@@ -206,7 +207,7 @@ class StepIntent:
     """The step that begins next: written in the same transaction as the outcome of the one before.
 
     ``attempt`` counts from 1, ``earlier`` are those that failed; ``keyed_as`` is the attempt whose idempotency key is
-    sent: an older one where that may have taken effect.
+    sent: an older one where that may have taken effect. ``seen`` is what an assertion has seen so far, where known.
     """
 
     alias: str
@@ -216,6 +217,7 @@ class StepIntent:
     deadline_at: datetime | None = None
     keyed_as: int = 1
     earlier: tuple[StepAttempt, ...] = ()
+    seen: PollHistory | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,8 +297,11 @@ class RunStore(Protocol):
     async def begin_suite_run(self, suite_run: SuiteRun) -> SuiteRun:
         """Create the SuiteRun, or give the one of that key, ``IN_PROGRESS``; the latest call says its priority."""
 
-    async def end_suite_run(self, suite_run_id: str, status: SuiteRunStatus) -> None:
-        """Set the final state, unless another session holds runs of it; ``FAILED`` if another's runs have."""
+    async def end_suite_run(self, suite_run_id: str, status: SuiteRunStatus) -> SuiteRunStatus | None:
+        """Set the final state, unless another session holds runs of it; ``FAILED`` if another's runs have.
+
+        Gives the state that it has then; None if there is none of that id.
+        """
 
     async def reap_runs(self, after_s: float, suite_run_id: str | None = None) -> Sequence[str]:
         """Set runs ``FAILED_STUCK`` whose lease ended that many seconds ago; give their keys.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from pytest_orchestra.model.scenario import ScenarioStep
 
@@ -12,10 +12,14 @@ __all__ = ["Reach", "find_steps"]
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """The steps from ``first`` to ``last``, by their place in the scenario, both included; None for no end."""
+    """The steps from ``first`` to ``last``, by their place in the scenario, both included; None for no end.
+
+    ``left_out`` says of others among them, by alias, why they are not carried out.
+    """
 
     first: int = 0
     last: int | None = None
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
     def why_not(self, step: ScenarioStep, steps: Sequence[ScenarioStep]) -> str | None:
         """Say why a step is not carried out; None if it is."""
@@ -23,7 +27,7 @@ class Reach:
             return f"the run begins at step '{steps[self.first].alias}'"
         if self.last is not None and step.order_index > self.last:
             return f"the run ends after step '{steps[self.last].alias}'"
-        return None
+        return self.left_out.get(step.alias)
 
 
 def find_steps(steps: Sequence[ScenarioStep], text: str) -> tuple[int, int] | None:

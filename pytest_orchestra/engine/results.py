@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import cast
+from typing import Any, cast
 
 from pytest_orchestra.data.redaction import Redactor, mask_headers
 from pytest_orchestra.errors import OrchestraError
 from pytest_orchestra.model.json import JsonObject
-from pytest_orchestra.model.run import Exchange, RunFault, StepResult, StepStatus
+from pytest_orchestra.model.run import Exchange, Observation, RunFault, StepResult, StepStatus, Violation
 from pytest_orchestra.model.scenario import ScenarioStep
 
-__all__ = ["blank_result", "fault_of", "masked_result"]
+__all__ = ["blank_result", "fault_of", "masked_observations", "masked_result", "result_of"]
 
 
 def blank_result(step: ScenarioStep, status: StepStatus, *, reason: str | None = None) -> StepResult:
     """Give the result of a step of which nothing but its state is known."""
+    return result_of(step, status, reason=reason)
+
+
+def result_of(step: ScenarioStep, status: StepStatus, **known: Any) -> StepResult:
+    """Give the result of a step with what is ``known`` of it, by the fields of ``StepResult``."""
     return StepResult(
         alias=step.alias,
         name=step.name,
@@ -25,8 +30,8 @@ def blank_result(step: ScenarioStep, status: StepStatus, *, reason: str | None =
         element_id=step.element_id,
         order_index=step.order_index,
         status=status,
-        reason=reason,
         clean_up=step.cleans_up is not None,
+        **known,
     )
 
 
@@ -35,36 +40,50 @@ def fault_of(error: OrchestraError) -> RunFault:
     return RunFault(type(error).__name__, error.fact, error.hint, None if error.place is None else str(error.place))
 
 
+def masked_observations(observations: tuple[Observation, ...], redactor: Redactor) -> tuple[Observation, ...]:
+    """Give what polls saw without secrets."""
+    values = [redactor.mask(seen.value) for seen in observations]
+    if all(value is seen.value for value, seen in zip(values, observations, strict=True)):
+        return observations
+    return tuple(replace(seen, value=value) for value, seen in zip(values, observations, strict=True))
+
+
 def masked_result(step: ScenarioStep, result: StepResult, redactor: Redactor) -> StepResult:
     """Give the result without secrets, its violations with the place of the step in the sidecar."""
-    mask = redactor.mask
     place = step.definition.place
     placed: JsonObject = {} if place is None else {"place": str(place)}
-    response = result.response
+    fault = result.fault
+    shown: dict[str, Any] = {
+        "response": _masked_response(result.response, redactor),
+        "exchange": None if result.exchange is None else _masked_exchange(result.exchange, redactor),
+        "exported": redactor.mask(result.exported),
+        "observations": masked_observations(result.observations, redactor),
+        "violations": tuple(_masked_violation(each, placed, redactor) for each in result.violations),
+        "fault": None if fault is None else replace(fault, message=redactor.mask_text(fault.message)),
+    }
+    changes = {name: value for name, value in shown.items() if value is not getattr(result, name)}
+    if not changes:  # of most results nothing is to be hidden, and a copy of one is not for nothing
+        return result
+    return replace(result, masked="response" in changes, **changes)
+
+
+def _masked_response(response: JsonObject | None, redactor: Redactor) -> JsonObject | None:
+    """Give a response without secrets, and without the values of headers that carry credentials."""
     if response is not None and isinstance(headers := response.get("headers"), Mapping):
-        response = {**response, "headers": mask_headers(headers)}
-    exchange = result.exchange
-    if exchange is not None:
-        exchange = Exchange(
-            cast("JsonObject", mask(exchange.request)),
-            cast("JsonObject | None", mask(exchange.response)),
-            redactor.mask_text(exchange.reproduce),
-        )
-    shown = cast("JsonObject | None", mask(response))
-    return replace(
-        result,
-        response=shown,
-        masked=shown != result.response,
-        exchange=exchange,
-        exported=cast("JsonObject", mask(result.exported)),
-        observations=tuple(replace(seen, value=mask(seen.value)) for seen in result.observations),
-        violations=tuple(
-            replace(
-                violation,
-                message=redactor.mask_text(violation.message),
-                details=cast("JsonObject", mask({**violation.details, **placed})),
-            )
-            for violation in result.violations
-        ),
-        fault=None if result.fault is None else replace(result.fault, message=redactor.mask_text(result.fault.message)),
-    )
+        shown = mask_headers(headers)
+        response = response if shown == headers else {**response, "headers": shown}
+    return cast("JsonObject | None", redactor.mask(response))
+
+
+def _masked_exchange(exchange: Exchange, redactor: Redactor) -> Exchange:
+    request = cast("JsonObject", redactor.mask(exchange.request))
+    response = cast("JsonObject | None", redactor.mask(exchange.response))
+    reproduce = redactor.mask_text(exchange.reproduce)
+    is_same = request is exchange.request and response is exchange.response and reproduce == exchange.reproduce
+    return exchange if is_same else Exchange(request, response, reproduce)
+
+
+def _masked_violation(violation: Violation, placed: JsonObject, redactor: Redactor) -> Violation:
+    """Give a violation without secrets; where it is written is no secret, even if a user is called as the file is."""
+    details: JsonObject = {**cast("JsonObject", redactor.mask(violation.details)), **placed}
+    return replace(violation, message=redactor.mask_text(violation.message), details=details)

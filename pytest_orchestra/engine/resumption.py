@@ -9,7 +9,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 from pytest_orchestra.engine.ports import StepIntent, StoredRun
 from pytest_orchestra.engine.request import RunRequest
-from pytest_orchestra.errors import StepError, StepInDoubtError
+from pytest_orchestra.errors import DefinitionError, StepError, StepInDoubtError
 from pytest_orchestra.model.json import JsonObject, JsonValue
 from pytest_orchestra.model.run import StepResult, StepStatus
 from pytest_orchestra.model.scenario import ScenarioStep
@@ -24,6 +24,7 @@ __all__ = [
     "idempotency_key",
     "is_plain",
     "masked_value",
+    "other_version",
     "take_up",
     "taken_over",
 ]
@@ -70,6 +71,14 @@ def has_changed(request: RunRequest, stored: StoredRun) -> bool:
 def idempotency_key(run_id: str, alias: str, attempt: int) -> str:
     """Give the key of an action (UUID 5): the same for the same attempt of the same step of the same run."""
     return str(uuid5(NAMESPACE_URL, f"orchestra:{run_id}/{alias}/{attempt}"))
+
+
+def other_version(suite_run_key: str, run_key: str) -> DefinitionError:
+    """Give the error of a run that another session of its SuiteRun knows differently."""
+    return DefinitionError(
+        f"suite run '{suite_run_key}' has '{run_key}' in another version, or for another environment",
+        hint="let all sessions of a suite run have the same definitions, or give this one another key",
+    )
 
 
 def is_plain(value: object) -> bool:

@@ -79,6 +79,7 @@ def following_intent(
         started_at=started_at,
         deadline_at=deadline_at,
         earlier=(*intent.earlier, _failed(intent.attempt, result)),
+        seen=None,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final, cast
 
@@ -25,6 +25,7 @@ from pytest_orchestra.engine.judgement import (
 )
 from pytest_orchestra.engine.limits import ServiceGates
 from pytest_orchestra.engine.listening import Listening, NotReadyError
+from pytest_orchestra.engine.polling import History, PollWatch
 from pytest_orchestra.engine.ports import (
     CallTimeoutError,
     ProtocolPlugin,
@@ -34,14 +35,15 @@ from pytest_orchestra.engine.ports import (
     StepCall,
     StepIntent,
 )
-from pytest_orchestra.engine.results import blank_result, fault_of, masked_result
+from pytest_orchestra.engine.results import fault_of, masked_observations, masked_result, result_of
 from pytest_orchestra.engine.resumption import find_masked, idempotency_key, is_plain
-from pytest_orchestra.engine.waiting import History, Look, WaitPolicy, wait_for
+from pytest_orchestra.engine.waiting import Look, WaitPolicy, wait_for
 from pytest_orchestra.errors import OrchestraError, StepError
 from pytest_orchestra.model.definition import Bindings, ChannelType, OnResume, StepDefinition, StepKind
 from pytest_orchestra.model.json import JsonObject, JsonValue
 from pytest_orchestra.model.run import (
     Exchange,
+    PollHistory,
     RunFault,
     StepResult,
     StepStatus,
@@ -64,9 +66,8 @@ class _Outcome:
     reply: Reply | None = None
     exchange: Exchange | None = None
     violations: tuple[Violation, ...] = ()
-    polls: int = 0
     held_at: datetime | None = None
-    history: History | None = None
+    history: History = field(default_factory=History)
 
 
 @dataclass
@@ -74,7 +75,6 @@ class _LastLook:
     """What the latest poll of an assertion saw."""
 
     reply: Reply | None = None
-    exchange: Exchange | None = None
     violations: tuple[Violation, ...] = ()
     parts: tuple[Part, ...] = ()
     held_at: datetime | None = None
@@ -142,6 +142,14 @@ class StepPerformer:
         """Give a value without the environment's secrets."""
         return self._redactor.mask(value)
 
+    def masked(self, step: ScenarioStep, result: StepResult) -> StepResult:
+        """Give a result as reports and the store may have it."""
+        return masked_result(step, result, self._redactor)
+
+    def masked_history(self, history: PollHistory) -> PollHistory:
+        """Give what a wait has seen as the store may have it."""
+        return replace(history, observations=masked_observations(history.observations, self._redactor))
+
     def kept_data(self, data: JsonObject) -> JsonObject | None:
         """Give a run's data as the store may have it; None where it holds a secret, or what is no JSON."""
         return data if is_plain(data) and self._redactor.mask(data) is data else None
@@ -153,20 +161,25 @@ class StepPerformer:
         intent: StepIntent | None = None,
         *,
         deadline: datetime | None = None,
+        watch: PollWatch | None = None,
     ) -> StepResult:
         """Perform an action or assertion. Errors of ours become the result's ``fault``; nothing of ours is raised.
 
         What the step got is kept in the context, unmasked, and what it exports is in the result's ``exported``. An
-        assertion whose wait began in an earlier process keeps its ``deadline``.
+        assertion whose wait began in an earlier process keeps its start and its ``deadline``; ``watch`` is told of
+        its polls.
         """
         started = self._clock.now()
+        if deadline is not None and intent is not None and intent.started_at is not None:
+            started = min(started, intent.started_at)
         run_id = context.run_id if context.attempt == 1 else f"{context.run_id}#{context.attempt}"
-        key = idempotency_key(run_id, step.alias, intent.keyed_as if intent else 1)
+        is_action = step.kind is StepKind.ACTION
+        key = idempotency_key(run_id, step.alias, intent.keyed_as if intent else 1) if is_action else ""
         try:
             templates = self._templates_of(step.definition)
             if context.masked and (lost := find_masked(step, templates.paths, context.masked)):
                 raise lost
-            outcome = await self._carry_out(step, templates, context, key, deadline)
+            outcome = await self._carry_out(step, templates, context, key, deadline, watch or PollWatch())
             exported = self._export(templates, outcome, context)
             fault = None
         except OrchestraError as error:
@@ -180,26 +193,25 @@ class StepPerformer:
         status = StepStatus.FAILED if failed else StepStatus.PASSED
         response = None if outcome.reply is None else outcome.reply.response
         context.keep(step.alias, status, response, finished)
-        result = blank_result(step, status)
-        return masked_result(
+        return self.masked(
             step,
-            replace(
-                result,
+            result_of(
+                step,
+                status,
                 started_at=started,
                 finished_at=finished,
                 duration_ms=(finished - started) / timedelta(milliseconds=1),
                 actual_status_code=None if outcome.reply is None else outcome.reply.status_code,
                 response=response,
                 settling_time_ms=self._settling_time(step, outcome, context),
-                polls=outcome.polls,
+                polls=outcome.history.polls,
                 timeout_ms=self._timeout_ms(step),
-                observations=() if outcome.history is None else outcome.history.observations,
+                observations=outcome.history.observations,
                 exchange=outcome.exchange,
                 exported=exported,
                 violations=outcome.violations,
                 fault=fault,
             ),
-            self._redactor,
         )
 
     def _explained(self, step: ScenarioStep, context: ExecutionContext, error: OrchestraError) -> OrchestraError:
@@ -240,12 +252,13 @@ class StepPerformer:
         context: ExecutionContext,
         key: str,
         deadline: datetime | None,
+        watch: PollWatch,
     ) -> _Outcome:
         policy = WaitPolicy.of(step.definition, self._bindings)
-        call = self._calls.make(step, templates, context)
+        call = self._calls.make(step, templates, context, idempotency_key=key)
         if step.kind is StepKind.ASSERTION:
-            return await self._assert(step, templates, call, context, policy, deadline)
-        return await self._act(step, replace(call, idempotency_key=key), context)
+            return await self._assert(step, templates, call, context, policy, deadline, watch)
+        return await self._act(step, call, context)
 
     async def _act(self, step: ScenarioStep, call: StepCall, context: ExecutionContext) -> _Outcome:
         try:
@@ -265,8 +278,10 @@ class StepPerformer:
         contract = tuple(self.protocol(step.definition).validate(call, reply, self._specs))
         if unexpected:  # rules about a reply of another kind would only repeat that
             return unexpected + contract
-        rules = judge_rules(step.definition.business_rules, context.names_with(reply.response), step.definition)
-        return contract + rules
+        rules = self._templates_of(step.definition).rules
+        if not rules:
+            return contract
+        return contract + judge_rules(rules, context.names_with(reply.response), step.definition)
 
     async def _assert(
         self,
@@ -276,31 +291,31 @@ class StepPerformer:
         context: ExecutionContext,
         policy: WaitPolicy,
         earlier_deadline: datetime | None,
+        watch: PollWatch,
     ) -> _Outcome:
-        last, history = _LastLook(), History()
+        last, history = _LastLook(), watch.history
         protocol = self.protocol(step.definition)
-        began = self._clock.now()
+        began, polls_before = self._clock.now(), history.polls
+        waits_since = min(began, history.began or began)
         deadline = began + timedelta(seconds=policy.timeout_s)
         if earlier_deadline is not None:  # never later than a wait that begins now: the clocks of two machines differ
             deadline = min(deadline, earlier_deadline)
-        polls = 0
         fair_s = 0.0 if earlier_deadline is None else min(policy.timeout_s, _FAIR_LOOK_S)
 
         async def look(left_s: float) -> Look:
-            nonlocal polls
-            polls += 1
+            history.polls += 1
             left_s = max(left_s, fair_s)
             try:
                 async with self._gates.of(step.definition, call.environment):
                     reply = await protocol.execute(replace(call, timeout_s=left_s), self._specs)
             except TimeoutError as late:
-                last.exchange = _exchange_of(late) or last.exchange
+                watch.exchange = _exchange_of(late) or watch.exchange
                 last.violations, last.held_at = (_no_reply(left_s),), None
                 return Look(is_final=False)
             except ProtocolViolation as broken:
-                last.exchange, last.violations, last.held_at = broken.exchange, (broken.violation,), None
+                watch.exchange, last.violations, last.held_at = broken.exchange, (broken.violation,), None
                 return Look(is_final=False)
-            last.reply, last.exchange = reply, reply.exchange
+            last.reply, watch.exchange = reply, reply.exchange
             found = self._find(step, templates, call, reply, context, last)
             history.add(found.observed, self._clock.now())
             if not found.is_final:
@@ -309,10 +324,11 @@ class StepPerformer:
                         at=self._clock.now(),
                         run_id=context.run_id,
                         alias=step.alias,
-                        poll=polls,
+                        poll=history.polls,
                         observed=self._redactor.mask(found.observed),
                     )
                 )
+                watch.looked()
             return found
 
         rest = self._listening.rest(step.definition, call)
@@ -320,13 +336,13 @@ class StepPerformer:
         violations = last.violations
         if not found.is_final:
             last.held_at = None
-            waited = round((self._clock.now() - began) / timedelta(milliseconds=1))
-            violations = (self._unfulfilled(step, last, polls, policy, waited),)
+            waited = round((self._clock.now() - waits_since) / timedelta(milliseconds=1))
+            violations = (self._unfulfilled(step, last, history.polls, policy, waited),)
             if last.reply is not None:
                 violations += tuple(protocol.validate(call, last.reply, self._specs))
-        if earlier_deadline is not None and polls == 1:  # it may have held for long while nobody looked
-            last.held_at = None
-        return _Outcome(last.reply, last.exchange, violations, polls, last.held_at, history)
+        if earlier_deadline is not None and history.polls == polls_before + 1:
+            last.held_at = None  # it may have held for long while nobody looked
+        return _Outcome(last.reply, watch.exchange, violations, last.held_at, history)
 
     def _find(
         self,
@@ -371,7 +387,7 @@ class StepPerformer:
         self, step: ScenarioStep, call: StepCall, reply: Reply, names: Mapping[str, object], last: _LastLook
     ) -> Look:
         """Judge one poll of an assertion without ``until``: it is over as soon as all its rules hold."""
-        broken = judge_rules(step.definition.business_rules, names, step.definition)
+        broken = judge_rules(self._templates_of(step.definition).rules, names, step.definition)
         if broken:
             last.violations, last.held_at = broken, None
             return Look(is_final=False, observed=_first_parts(broken))

@@ -40,9 +40,9 @@ class StoreGuard:
         """Create or join the SuiteRun."""
         return await self._ask(lambda: self._store.begin_suite_run(suite_run))
 
-    async def end_suite_run(self, suite_run_id: str, status: SuiteRunStatus) -> None:
+    async def end_suite_run(self, suite_run_id: str, status: SuiteRunStatus) -> SuiteRunStatus | None:
         """Set the SuiteRun's final state."""
-        await self._ask(lambda: self._store.end_suite_run(suite_run_id, status))
+        return await self._ask(lambda: self._store.end_suite_run(suite_run_id, status))
 
     async def reap_runs(self, after_s: float, suite_run_id: str | None = None) -> Sequence[str]:
         """Give up runs with which nobody goes on."""

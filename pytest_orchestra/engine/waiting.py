@@ -7,19 +7,15 @@ import random
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
-
-from tenacity import AsyncRetrying, RetryCallState, retry_if_result
 
 from pytest_orchestra.engine.clock import Clock
 from pytest_orchestra.model.definition import Bindings, StepDefinition
 from pytest_orchestra.model.json import JsonValue
-from pytest_orchestra.model.run import Observation
 
-__all__ = ["History", "Look", "Pace", "WaitPolicy", "wait_for"]
+__all__ = ["Look", "Pace", "WaitPolicy", "wait_for"]
 
-_KEPT_OBSERVATIONS = 50
 _LONGEST_RESPECT_S: Final = 5.0
 
 
@@ -64,31 +60,6 @@ class Look:
     observed: JsonValue = None
 
 
-class History:
-    """The values that polls saw, equal neighbours merged; of very many, the first and the last are kept."""
-
-    def __init__(self) -> None:
-        self._began: datetime | None = None
-        self._seen: list[Observation] = []
-
-    def add(self, value: JsonValue, at: datetime) -> None:
-        """Note what a poll saw."""
-        self._began = self._began or at
-        moment = (at - self._began) / timedelta(milliseconds=1)
-        if self._seen and self._seen[-1].value == value:
-            last = self._seen[-1]
-            self._seen[-1] = Observation(value, last.first_ms, moment, last.count + 1)
-            return
-        self._seen.append(Observation(value, moment, moment))
-        if len(self._seen) > _KEPT_OBSERVATIONS:
-            del self._seen[_KEPT_OBSERVATIONS // 2]
-
-    @property
-    def observations(self) -> tuple[Observation, ...]:
-        """What was seen, oldest first."""
-        return tuple(self._seen)
-
-
 class Pace:
     """How long the pauses between looks really are.
 
@@ -122,35 +93,15 @@ async def wait_for(
     There is no pause after a final look, and the last look falls on the deadline. Pauses are those of :class:`Pace`;
     ``rest`` spends them, and may return sooner where there is news.
     """
-    pace, look_s = Pace(policy, seed), 0.0
+    pace, polls = Pace(policy, seed), 0
 
     def left() -> float:
         return (deadline - clock.now()).total_seconds()
 
-    async def once() -> Look:
-        nonlocal look_s
+    while True:
+        polls += 1
         began = time.monotonic()
         found = await look(max(left(), policy.interval_s))
-        look_s = time.monotonic() - began
-        return found
-
-    def is_over(_: RetryCallState) -> bool:
-        return left() <= 0
-
-    def pause(state: RetryCallState) -> float:
-        return max(0.0, min(pace.pause(state.attempt_number, look_s), left()))
-
-    def last_look(state: RetryCallState) -> Look:
-        assert state.outcome is not None
-        found: Look = state.outcome.result()
-        return found
-
-    retrying = AsyncRetrying(
-        sleep=rest,
-        stop=is_over,
-        wait=pause,
-        retry=retry_if_result(lambda found: not found.is_final),
-        retry_error_callback=last_look,
-    )
-    found: Look = await retrying(once)
-    return found, int(retrying.statistics.get("attempt_number", 1))
+        if found.is_final or left() <= 0:
+            return found, polls
+        await rest(max(0.0, min(pace.pause(polls, time.monotonic() - began), left())))

@@ -215,9 +215,9 @@ class StepDefinition(Definition):
     channel_type: ChannelName = ChannelType.HTTP_REST
     """What the step speaks: `HTTP_REST`, `DB`, `KAFKA`, `QUEUE`, `GRPC`, `WEBHOOK`, or the channel of a protocol of
     your own. `DB` is inferred from `sql`, `KAFKA` from `topic`, `QUEUE` from `queueName` and `exchange`, `WEBHOOK` from
-    `webhook`."""
+    `webhook`, `GRPC` from a `.proto` file or descriptor set among `specs`."""
     endpoint_ref: EndpointRef | None = None
-    """The operation to call: `service.operationId` or `service.METHOD /path`."""
+    """The operation to call: `service.operationId`, `service.METHOD /path`, or for gRPC `service.Service.Method`."""
     mode: ActionMode = ActionMode.SYNC
     """`SYNC` waits for the reply, `FIRE_AND_FORGET` leaves that to a later barrier."""
     input_template: dict[str, JsonValue] = Field(default_factory=dict)
@@ -250,6 +250,9 @@ class StepDefinition(Definition):
     """The value of a message: what is sent, or what that of an awaited message must match."""
     value_matcher_mode: ValueMatcherMode = ValueMatcherMode.SUBSET
     """How an awaited message's value is compared with `valueTemplate`: `SUBSET`, `EXACT` or `REGEX`."""
+    value_schema: str | None = None
+    """The subject of the schema registry by whose latest schema a Kafka message is written, `orders-value`, or one
+    message of it, `orders-value#shop.Order`; `none` writes JSON or text. `TOPIC-value` if absent, if there is one."""
     correlation_id_expr: str | None = None
     """Where a message has the correlation id, over `message`: `message.value.meta.requestId`. Its header or property is
     looked at if absent; `none` lets any message in."""

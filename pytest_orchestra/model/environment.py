@@ -6,9 +6,10 @@ The profiles are what a user writes in ``environments.yaml``. Text fields may ho
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
-from pydantic import Field, JsonValue, field_validator, model_validator
+from pydantic import BeforeValidator, Field, JsonValue, PrivateAttr, field_validator, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
 from pytest_orchestra.model.definition import Definition
@@ -27,13 +28,25 @@ __all__ = [
     "SchemaRegistryProfile",
     "ServiceAuth",
     "ServiceProfile",
+    "SimulatedExchange",
 ]
+
+_Profile = TypeVar("_Profile", bound=Definition)
 
 
 def _checked_ref(value: str | None) -> str | None:
     if value is not None and not value.startswith(("env:", "file:")):
         raise ValueError("a secret is given by reference, 'env:NAME' or 'file:PATH'")
     return value
+
+
+def _one_or_many(value: Any) -> Any:
+    """Let one routing key stand for a list of one."""
+    return [value] if isinstance(value, str) else value
+
+
+def _simulated(profiles: Mapping[str, _Profile]) -> dict[str, _Profile]:
+    return {alias: profile.model_copy(update={"simulated": True}) for alias, profile in profiles.items()}
 
 
 class BasicAuth(Definition):
@@ -239,8 +252,11 @@ class KafkaClusterProfile(Definition):
 
     short_form: ClassVar[str | None] = "Its bootstrap servers, `host:port,host:port`."
 
-    bootstrap_servers: str
-    """`host:port` of one broker or several, with commas between them."""
+    bootstrap_servers: str = ""
+    """`host:port` of one broker or several, with commas between them; only a simulated cluster may have none."""
+    simulated: bool = False
+    """Whether the plugin stands in for it, in memory: every topic is there, with one partition. Only steps and
+    simulated participants reach it."""
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] | None = None
     """How its brokers are spoken to; `PLAINTEXT` if absent, with `saslMechanism` or `usernameRef` `SASL_PLAINTEXT`."""
     sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
@@ -267,7 +283,30 @@ class KafkaClusterProfile(Definition):
     def _short_form(cls, value: Any) -> Any:
         return {"bootstrap_servers": value} if isinstance(value, str) else value
 
+    @model_validator(mode="after")
+    def _reachable(self) -> KafkaClusterProfile:
+        if not self.bootstrap_servers and not self.simulated:
+            raise ValueError("give 'bootstrapServers', or say 'simulated: true'")
+        return self
+
     _refs = field_validator("username_ref", "password_ref", "key_password_ref")(_checked_ref)
+
+
+class SimulatedExchange(Definition):
+    """An exchange of a simulated queue broker; in short just its type."""
+
+    short_form: ClassVar[str | None] = "Its type."
+
+    type: Literal["topic", "direct", "fanout"] = "topic"
+    """What routing keys mean to it: patterns with `*` and `#` for `topic`, themselves for `direct`, nothing for
+    `fanout`."""
+    queues: dict[str, Annotated[list[str], BeforeValidator(_one_or_many)]] = Field(default_factory=dict)
+    """The queues that are bound to it, each with its routing keys."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, value: Any) -> Any:
+        return {"type": value} if isinstance(value, str) else value
 
 
 class QueueBrokerProfile(Definition):
@@ -275,8 +314,14 @@ class QueueBrokerProfile(Definition):
 
     short_form: ClassVar[str | None] = "Its URL, `amqp://host:port/vhost`, without password."
 
-    endpoint: str
-    """`amqp://host:port/vhost` or, with TLS, `amqps://host:port/vhost`, without password."""
+    endpoint: str = ""
+    """`amqp://host:port/vhost` or, with TLS, `amqps://host:port/vhost`, without password; only a broker that is
+    simulated may have none."""
+    simulated: bool = False
+    """Whether the plugin stands in for it, in memory: every exchange and queue is there. Only steps and simulated
+    participants reach it."""
+    exchanges: dict[str, SimulatedExchange] = Field(default_factory=dict)
+    """Exchanges of a simulated broker that are no `topic` exchanges, or to which queues are bound."""
     kind: str = "RABBITMQ"
     """What the broker is; `RABBITMQ` also stands for others that speak AMQP 0-9-1."""
     username_ref: str | None = None
@@ -295,6 +340,12 @@ class QueueBrokerProfile(Definition):
     @classmethod
     def _short_form(cls, value: Any) -> Any:
         return {"endpoint": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _reachable(self) -> QueueBrokerProfile:
+        if not self.endpoint and not self.simulated:
+            raise ValueError("give 'endpoint', or say 'simulated: true'")
+        return self
 
     _refs = field_validator("username_ref", "password_ref", "credentials_ref")(_checked_ref)
 
@@ -336,6 +387,26 @@ class Environment(Definition):
     variables: dict[str, JsonValue] = Field(default_factory=dict)
     """Values that templates read as `environment.NAME`."""
     place: SkipJsonSchema[Place | None] = Field(default=None, exclude=True, repr=False)
+    _is_all_simulated: bool = PrivateAttr(default=False)
+
+    @property
+    def is_simulated(self) -> bool:
+        """Whether all services, clusters and brokers are simulated, so that nothing has to be started for them."""
+        groups = (self.services, self.kafka_profiles, self.queue_profiles)
+        said = [profile.simulated for profiles in groups for profile in profiles.values()]
+        return self._is_all_simulated or (bool(said) and all(said))
+
+    def with_all_simulated(self) -> Environment:
+        """Give a copy in which all services, clusters and brokers are simulated; other settings of theirs stay."""
+        copy = self.model_copy(
+            update={
+                "services": _simulated(self.services),
+                "kafka_profiles": _simulated(self.kafka_profiles),
+                "queue_profiles": _simulated(self.queue_profiles),
+            }
+        )
+        copy._is_all_simulated = True  # noqa: SLF001  the own one, which also one that names nobody has
+        return copy
 
     def with_services(self, **base_urls: str) -> Environment:
         """Give a copy in which these services have these base URLs; other settings of theirs stay."""

@@ -12,6 +12,7 @@ from pytest_orchestra.model.json import JsonObject, JsonValue
 __all__ = [
     "Exchange",
     "Observation",
+    "PollHistory",
     "RunAttempt",
     "RunFault",
     "RunStatus",
@@ -113,6 +114,15 @@ class Observation:
     first_ms: float
     last_ms: float
     count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class PollHistory:
+    """What a wait that goes on has seen so far, in ``polls`` looks since ``first_at``; all is masked in a store."""
+
+    first_at: datetime
+    polls: int
+    observations: tuple[Observation, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

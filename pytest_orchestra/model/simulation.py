@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, JsonValue, StringConstraints, model_validator
+from pydantic import BeforeValidator, Field, JsonValue, StringConstraints, field_validator, model_validator
 
 from pytest_orchestra.model.definition_base import Alias, Definition
+from pytest_orchestra.model.vocabulary import GRPC_STATUSES
 
 __all__ = [
     "MessageRule",
@@ -54,7 +55,7 @@ class SimulatedCall(Definition):
     """An HTTP request that a simulated participant sends by itself: a callback or webhook."""
 
     url: str
-    """Where to, a template: `{{request.body.callbackUrl}}`."""
+    """Where to, a template: `{{request.body.callbackUrl}}`, `{{services.payments}}/payments`."""
     method: Annotated[str, StringConstraints(pattern=r"^[A-Z]+$")] = "POST"
     headers: dict[str, str] = Field(default_factory=dict)
     """Its headers, templates; the correlation header is set anyway."""
@@ -80,14 +81,39 @@ class _Effects(Definition):
 class ReplyRule(_Effects):
     """How a simulated service answers a request, if `when` holds; the first rule that does so counts."""
 
-    status: int | None = Field(default=None, ge=200, le=599)
-    """The status; the lowest `2xx` that the specification declares if absent."""
+    status: int | str | None = None
+    """The status, from 200 to 599; the lowest `2xx` that the specification declares if absent. For gRPC the name of
+    one, `NOT_FOUND`; `OK` if absent."""
+    details: str | None = None
+    """What goes with the status of gRPC, a template."""
+    error_details: list[dict[str, JsonValue]] = Field(default_factory=list)
+    """What goes with an error of gRPC as `google.rpc.Status`: messages with the name of their type as `@type`."""
     headers: dict[str, str] = Field(default_factory=dict)
+    """Its headers, templates; for gRPC the metadata that comes before the messages."""
+    trailers: dict[str, str] = Field(default_factory=dict)
+    """The metadata that comes after the messages of gRPC, templates."""
     body: JsonValue = None
-    """The body, with templates over `request`, `state`, `correlationId` and `count`; an example of the specification,
-    or a value that its schema allows, if absent."""
+    """The body, for gRPC the message, with templates over `request`, `state`, `correlationId` and `count`; an example
+    of the specification, or a value that its schema allows, if absent."""
+    messages: list[JsonValue] | str | None = None
+    """In place of `body`, all messages of a gRPC method that answers with a stream; or a template that gives a list."""
     delay_ms: int = Field(default=0, ge=0)
-    """How long the answer waits, on top of `lagMs`."""
+    """How long the answer waits, each message of a stream, on top of `lagMs`."""
+
+    @field_validator("status")
+    @classmethod
+    def _known_status(cls, value: int | str | None) -> int | str | None:
+        if isinstance(value, int) and not 200 <= value <= 599:  # noqa: PLR2004  what a server may answer
+            raise ValueError(f"'{value}' is no status from 200 to 599")
+        if isinstance(value, str) and value not in GRPC_STATUSES:
+            raise ValueError("a status is a number from 200 to 599, or a name of gRPC, such as 'NOT_FOUND'")
+        return value
+
+    @model_validator(mode="after")
+    def _one_answer(self) -> ReplyRule:
+        if {"body", "messages"} <= self.model_fields_set:
+            raise ValueError("give one of 'body' and 'messages'")
+        return self
 
 
 class MessageRule(_Effects):
@@ -115,17 +141,19 @@ class Simulation(Definition):
     """How one participant behaves while it is simulated."""
 
     operations: dict[str, Annotated[list[ReplyRule], BeforeValidator(_one_or_many)]] = Field(default_factory=dict)
-    """Operation (`operationId` or `METHOD /path`) to its rules, in the order in which they are tried."""
+    """Operation (`operationId`, `METHOD /path` or `Service.Method`) to its rules, in the order in which they are
+    tried."""
     on_message: Annotated[list[MessageRule], BeforeValidator(_one_or_many)] = Field(default_factory=list)
     """What it does with messages; of each message, the first rule of its address that holds counts."""
     correlation_id_expr: str | None = None
-    """Where a request has its correlation id, over `request`; the correlation header if absent."""
+    """Where a request has its correlation id, over `request`; the correlation header, or the metadata of that name, if
+    absent."""
     lag_ms: int = Field(default=0, ge=0)
     """The longest that an answer, message or call waits: how long each does is drawn up to it."""
     loss: _Probability = 0.0
     """How many of its answers, messages and calls are lost, from 0 to 1: an answer is a connection that breaks off."""
     unavailable: _Probability = 0.0
-    """How many of its requests are answered by status 503, from 0 to 1."""
+    """How many of its requests are answered by status 503, or `UNAVAILABLE`, from 0 to 1."""
     duplicates: _Probability = 0.0
     """How many of its messages and calls come twice, from 0 to 1."""
     reorder: _Probability = 0.0

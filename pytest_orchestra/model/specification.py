@@ -101,7 +101,7 @@ class SecurityScheme:
     token_urls: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Operation:
     """One operation of a service. ``name`` is its ``operationId``, else ``METHOD /path``.
 
@@ -128,6 +128,20 @@ class Operation:
     def signature(self) -> str:
         """``METHOD /path``, which names the operation as well as its ``operationId`` does."""
         return f"{self.method.upper()} {self.path}"
+
+    @cached_property
+    def declared(self) -> Mapping[str, Mapping[str, Parameter]]:
+        """The parameters by location and then by name, in lower case for headers; every location is there."""
+        found: dict[str, dict[str, Parameter]] = {"path": {}, "query": {}, "header": {}, "cookie": {}}
+        for parameter in self.parameters:
+            name = parameter.name.lower() if parameter.location == "header" else parameter.name
+            found.setdefault(parameter.location, {})[name] = parameter
+        return found
+
+    @cached_property
+    def response(self) -> Mapping[str, ResponseSpec]:
+        """The responses by status in upper case."""
+        return {response.status.upper(): response for response in self.responses}
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,10 @@ def pytest_configure(config: pytest.Config) -> None:
         from pytest_orchestra.plugin.activation import activate  # noqa: PLC0415  nobody else pays for it
 
         activate(config)
+    elif any(str(argument).startswith("--orchestra-") for argument in config.invocation_params.args):
+        from pytest_orchestra.plugin.activation import refuse_without_switch  # noqa: PLC0415  as above
+
+        refuse_without_switch(config)
 
 
 @pytest.fixture(scope="session")

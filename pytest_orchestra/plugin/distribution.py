@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 import uuid
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -30,7 +33,9 @@ class ScenarioDistribution:
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
-        self._tally = cache_folder(config) / f"crashed-{uuid.uuid4().hex[:12]}"
+        folder = cache_folder(config)
+        is_writable = os.access(folder, os.W_OK | os.X_OK)
+        self._tally = (folder if is_writable else Path(tempfile.gettempdir())) / f"crashed-{uuid.uuid4().hex}"
 
     def _has_lane(self) -> bool:
         return bool(self._config.getoption("dist", default="no") == "load")

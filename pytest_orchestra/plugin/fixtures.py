@@ -28,7 +28,15 @@ _DATA_SETS: Final = pytest.StashKey[dict[Path, dict[str, TestDataSet]]]()
 
 
 def chosen_environment(config: pytest.Config, session: pytest.Session) -> Environment:
-    """Give the environment that the settings choose. Raises ``DefinitionError``, ``SettingsError``."""
+    """Give the environment that the settings choose. Raises ``DefinitionError``, ``SettingsError``.
+
+    Where all is to be simulated, it says so of itself, so that fixtures which start the real ones need not.
+    """
+    chosen = _environment_of_files(config, session)
+    return chosen.with_all_simulated() if settings_of(config).simulate == "all" else chosen
+
+
+def _environment_of_files(config: pytest.Config, session: pytest.Session) -> Environment:
     settings = settings_of(config)
     if settings.environments:
         path = config.invocation_params.dir / settings.environments

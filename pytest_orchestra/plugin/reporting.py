@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Generator, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
 from pytest_orchestra.collection.items import ScenarioItem
 from pytest_orchestra.engine.events import RunFinished
-from pytest_orchestra.model.run import RunStatus, SuiteRun, SuiteRunStatus
+from pytest_orchestra.model.run import RunStatus, StepStatus, SuiteRun, SuiteRunStatus
 from pytest_orchestra.model.scenario import CriterionCoverage
 from pytest_orchestra.plugin.state import settings_of, suite_run_key, worker_input
+from pytest_orchestra.problem import Problem, Severity
 from pytest_orchestra.reporting import allure, html, junit, summary
 from pytest_orchestra.reporting.carriage import attach_outcome, outcome_of
 from pytest_orchestra.reporting.terminal import FailureReport
+from pytest_orchestra.reporting.verdict import place_of
 from pytest_orchestra.session.orchestra import OrchestraSession
 
 __all__ = ["ScenarioReporting"]
 
+_OURS: Final = Path(__file__).parents[1]
+_MOST_DOUBTS: Final = 20
 _RERUN: Final = "rerun"
 """What pytest-rerunfailures calls an outcome that another will replace."""
 
@@ -51,14 +56,14 @@ class ScenarioReporting:
             return (yield)
         finished = item.finished
         if finished is None or call.when != _phase(finished):
-            report = yield
+            report = _at_item((yield), item)
             if finished is None and call.when == "setup":
                 allure.describe_scenario(self._config, self._labels(item), data_set=_data_set_name(item))
             return report
         call.start, call.stop = (finished.run.started_at or finished.at).timestamp(), finished.at.timestamp()
         call.duration = max(0.0, call.stop - call.start)
         item.user_properties = junit.user_properties(finished)
-        report = yield
+        report = _at_item((yield), item)
         attach_outcome(report, finished, travels=bool(worker_input(self._config)))
         if self._config.getoption("htmlpath", default=None):
             extras = [*getattr(report, "extras", []), *html.html_extras(finished)]
@@ -103,13 +108,14 @@ class ScenarioReporting:
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Say how effects settled, what is covered, and how to see the runs again."""
-        if not self._outcomes or worker_input(self._config) or self._config.get_verbosity() < 0:
+        suite_run = self._suite_run()
+        if not (self._outcomes or suite_run) or worker_input(self._config) or self._config.get_verbosity() < 0:
             return
         facts = summary.collect_facts(self._outcomes)
         writer = terminalreporter._tw  # noqa: SLF001  no public way to its width
         text = summary.summary_text(
             facts,
-            suite_run=self._suite_run(),
+            suite_run=suite_run,
             coverage=self._coverage(),
             width=writer.fullwidth,
             color=writer.hasmarkup,
@@ -118,11 +124,25 @@ class ScenarioReporting:
         terminalreporter.section("orchestra", sep="=")
         for line in text.splitlines():
             terminalreporter.write_line(line)
+        for number, problem in enumerate(self._doubts()):
+            terminalreporter.write_line(f"{'' if number else chr(10)}{problem.label}: {problem}")
+
+    def _doubts(self) -> list[Problem]:
+        """Give what was doubtful, before anything ran, about the steps that failed: it may be why they did."""
+        failed = {
+            place_of(step) for finished in self._outcomes for step in finished.steps if step.status is StepStatus.FAILED
+        }
+        known = (problem for definitions in self._orchestra.loader.loaded for problem in definitions.problems)
+        found = [each for each in known if each.severity is Severity.WARNING and str(each.place) in failed]
+        return found[:_MOST_DOUBTS]
 
     def _suite_run(self) -> SuiteRun | None:
-        """Give the SuiteRun as its outcomes tell it; None where nobody could look at it again."""
-        if not self._outcomes[-1].is_kept:
-            return None
+        """Give the SuiteRun as the session left it, or over xdist as its outcomes tell it.
+
+        None where nobody could look at it again.
+        """
+        if self._orchestra.ended is not None or not self._outcomes or not self._outcomes[-1].is_kept:
+            return self._orchestra.ended
         is_passed = all(each.status.is_good or each.status is RunStatus.SKIPPED for each in self._outcomes)
         return SuiteRun(
             self._outcomes[-1].run.suite_run_id,
@@ -138,6 +158,14 @@ class ScenarioReporting:
             for definitions in self._orchestra.loader.loaded
             for suite in definitions.suites
         }
+
+
+def _at_item(report: pytest.TestReport, item: ScenarioItem) -> pytest.TestReport:
+    """Let a skipped scenario be skipped at its place in the process file, not at the line of ours that skips it."""
+    if report.skipped and isinstance(report.longrepr, tuple) and Path(report.longrepr[0]).is_relative_to(_OURS):
+        path, line, _ = item.reportinfo()
+        report.longrepr = (str(path), (line or 0) + 1, report.longrepr[2])
+    return report
 
 
 def _data_set_name(item: ScenarioItem) -> str | None:

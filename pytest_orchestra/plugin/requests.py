@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from pytest_orchestra.collection.items import ScenarioItem
+from pytest_orchestra.collection.items import OrchestraItem, ScenarioItem
 from pytest_orchestra.data.environments import ResolvedEnvironment, resolve_environment
 from pytest_orchestra.data.templates import compile_template
 from pytest_orchestra.engine.engine import RunRequest, SuiteSetting
+from pytest_orchestra.engine.reach import Reach
 from pytest_orchestra.engine.scheduling import Prerequisite, find_cycle
 from pytest_orchestra.model.dataset import TestDataSet
 from pytest_orchestra.model.definition import Bindings, Dependency, RunMode
@@ -25,6 +26,7 @@ from pytest_orchestra.plugin.catalogue import Catalogue
 from pytest_orchestra.plugin.scope import Scope
 from pytest_orchestra.session.definitions import Definitions
 from pytest_orchestra.session.orchestra import OrchestraSession, derived_id
+from pytest_orchestra.simulation.distortion import Distortion
 
 __all__ = ["Dependencies", "RequestBuilder"]
 
@@ -92,6 +94,29 @@ class Dependencies:
                 )
                 graph.pop(key, None)
 
+    def in_order_of_need(self, items: Sequence[OrchestraItem]) -> list[OrchestraItem]:
+        """Give items such that each comes after those it depends on, and otherwise in their own order."""
+        by_id = {item.nodeid: item for item in items}
+        ordered: dict[str, OrchestraItem] = {}
+
+        def visit(key: str) -> None:
+            stack = [(key, iter(self.prerequisites.get(key, ())))]
+            seen = {key}
+            while stack:
+                current, needs = stack[-1]
+                need = next(needs, None)
+                if need is None:
+                    ordered.setdefault(current, by_id[current])
+                    stack.pop()
+                elif need.run_key in by_id and need.run_key not in ordered and need.run_key not in seen:
+                    seen.add(need.run_key)
+                    stack.append((need.run_key, iter(self.prerequisites.get(need.run_key, ()))))
+
+        for item in items:
+            if item.nodeid not in ordered:
+                visit(item.nodeid)
+        return list(ordered.values())
+
     def closure(self, roots: Iterable[str]) -> set[str]:
         """Give the node ids that depend, directly or not, on any of ``roots``, the roots included."""
         dependants: dict[str, list[str]] = {}
@@ -115,7 +140,7 @@ class RequestBuilder:
         self._session = session
         self.scope = Scope.of(session.settings)
         self._settings: dict[int, tuple[Definitions, SuiteSetting]] = {}
-        self._environments: dict[tuple[int, int], tuple[Environment, ResolvedEnvironment]] = {}
+        self._environments: dict[tuple[int, int, str], tuple[Environment, ResolvedEnvironment]] = {}
 
     @staticmethod
     def key(node_id: str, attempts: int = 0) -> str:
@@ -157,6 +182,7 @@ class RequestBuilder:
             data=data,
             locks=_locks(item, data, environment),
             fixtures=item.funcargs,
+            reach=Reach(left_out=self._left_out(item, environment)),
             prerequisites=tuple(replace(need, run_key=self.key(need.run_key)) for need in prerequisites),
             timeout_s=_shorter(_time_limit(item), self._scenario_limit(item)),
             # a rerun is an attempt more, not as many attempts more as a run may have
@@ -166,6 +192,28 @@ class RequestBuilder:
         if self.scope == Scope():
             return request
         return self.scope.apply(request, self._session.earlier_runs(key) if self.scope.reads_earlier_runs else ())
+
+    def spoil(self, item: ScenarioItem, request: RunRequest, distortion: Distortion) -> RunRequest:
+        """Build the request for the same run among participants one of whom is faulty.
+
+        It has the same correlation id, and so the same luck, and waits for nobody else. Raises what :meth:`build` does.
+        """
+        environment = item.funcargs["orchestra_environment"]
+        assert isinstance(environment, Environment), "build() comes first"
+        run_id = derived_id(request.run.id, str(distortion))
+        return replace(
+            request,
+            run=replace(request.run, id=run_id, mode=str(RunMode.RUN_ALL_STEPS)),
+            scenario=replace(request.scenario, mode=RunMode.RUN_ALL_STEPS),
+            environment=self._resolve(environment, item.definitions, distortion),
+            prerequisites=(),
+            locks=(),
+            retries=0,
+        )
+
+    def _left_out(self, item: ScenarioItem, environment: Environment) -> dict[str, str]:
+        simulation, host = self._session.simulation, self._session.host
+        return simulation.left_out(environment, item.definitions, item.scenario, host)
 
     def version(self, item: ScenarioItem) -> str:
         """Give the version of what is run of an item's scenario."""
@@ -193,15 +241,17 @@ class RequestBuilder:
             known = self._settings[id(definitions)] = (definitions, setting)
         return known[1]
 
-    def _resolve(self, environment: Environment, definitions: Definitions) -> ResolvedEnvironment:
+    def _resolve(
+        self, environment: Environment, definitions: Definitions, distortion: Distortion | None = None
+    ) -> ResolvedEnvironment:
         """Resolve an environment, with what the session itself provides in it: simulated participants, the listener."""
-        key = id(environment), id(definitions)
+        key = id(environment), id(definitions), str(distortion or "")
         known = self._environments.get(key)
         if known is None:
             simulation, host = self._session.simulation, self._session.host
-            furnished = simulation.furnish(environment, definitions, host)
+            furnished = simulation.furnish(environment, definitions, host, distortion)
             resolved = resolve_environment(furnished, os.environ)
-            simulation.populate(environment, resolved, definitions, host)
+            simulation.populate(environment, resolved, definitions, host, distortion)
             known = self._environments[key] = (environment, resolved)
         return known[1]
 

@@ -41,6 +41,9 @@ class _RoutedStream(io.TextIOBase):
         """Flush what lies beneath."""
         self._beneath.flush()
 
+    def close(self) -> None:
+        """Leave open what lies beneath, and untouched: it may be closed already when this one is finalized."""
+
     def isatty(self) -> bool:
         """Tell what lies beneath is."""
         return self._beneath.isatty()

@@ -18,6 +18,7 @@ from pytest_orchestra.engine.scheduling import Prerequisite
 from pytest_orchestra.errors import OrchestraError
 from pytest_orchestra.model.run import RunStatus, SuiteRunStatus
 from pytest_orchestra.plugin.catalogue import Catalogue
+from pytest_orchestra.plugin.rehearsing import Rehearsing
 from pytest_orchestra.plugin.requests import Dependencies, RequestBuilder
 from pytest_orchestra.plugin.routing import OutputRouter
 from pytest_orchestra.plugin.state import SAID_IN_WORKER, crashed_workers, settings_of, worker_input
@@ -43,6 +44,7 @@ class _Batch:
     dependencies: Dependencies
     concurrent: dict[str, ScenarioItem] = field(default_factory=dict)
     by_run: dict[str, ScenarioItem] = field(default_factory=dict)
+    requests: dict[str, RunRequest] = field(default_factory=dict)
     rest: list[OrchestraItem] = field(default_factory=list)
     statuses: dict[str, RunStatus] = field(default_factory=dict)
 
@@ -66,6 +68,7 @@ class ScenarioRunning:
         self._progress: LiveProgress | None = None
         self._ndjson: NdjsonListener | None = None
         self._worst = SuiteRunStatus.PASSED
+        self._rehearsing = Rehearsing.of(config, session, self._builder, self._say)
 
     # -- the session ---------------------------------------------------------------------------------------------
 
@@ -83,7 +86,9 @@ class ScenarioRunning:
     def _close(self, status: SuiteRunStatus) -> None:
         self._erase_progress()
         engine = self._orchestra.engine if self._orchestra.is_started else None
-        faults = self._orchestra.simulation.faults
+        faults = (*self._orchestra.simulation.notes, *self._orchestra.simulation.faults)
+        if self._rehearsing is not None:
+            self._rehearsing.write()
         try:
             if self._anchor is not None:
                 with self._router.routing(self._anchor):
@@ -97,10 +102,13 @@ class ScenarioRunning:
                 self._ndjson.close()
                 if self._ndjson.failure is not None:
                     self._say(f"orchestra: {self._ndjson.failure}")
-            for fault in faults:
-                self._say(f"orchestra: {fault}")
-            for failure in engine.listener_failures if engine is not None else ():
-                self._say(f"orchestra: {failure}")
+            for told in (*faults, *(engine.listener_failures if engine is not None else ())):
+                self._say(f"orchestra: {told}")
+
+    @property
+    def _is_ordered(self) -> bool:
+        in_order = self._settings.order == "collection" or self._config.getoption("stepwise", default=False)
+        return bool(in_order or self._rehearsing)  # which has waited for all of them
 
     @property
     def _is_distributed(self) -> bool:
@@ -141,7 +149,9 @@ class ScenarioRunning:
     def _run_batch(self, session: pytest.Session, items: Sequence[OrchestraItem]) -> None:
         batch = self._prepare(session, items)
         try:
-            if self._settings.order == "collection" or self._config.getoption("stepwise", default=False):
+            if self._rehearsing is not None:
+                self._rehearse(self._rehearsing, batch)
+            if self._is_ordered:
                 self._report_in_order(session, batch, items)
             else:
                 self._report_as_completed(session, batch)
@@ -170,14 +180,14 @@ class ScenarioRunning:
         sequential = batch.dependencies.closure(sequential)
         for key in sequential & batch.concurrent.keys():
             del batch.concurrent[key]
-        batch.rest = _in_order_of_need(
-            [item for item in items if item.nodeid not in batch.concurrent], batch.dependencies
+        batch.rest = batch.dependencies.in_order_of_need(
+            [each for each in items if each.nodeid not in batch.concurrent]
         )
         batch.by_run = {self._builder.key(key): item for key, item in batch.concurrent.items()}
-        chosen = [request for request in requests if request.run.key in batch.by_run]
-        if chosen:
+        batch.requests = {each.run.key: each for each in requests if each.run.key in batch.by_run}
+        if batch.requests:
             with self._router.routing(self._anchor):
-                self._orchestra.host.run(self._orchestra.engine.submit(chosen))
+                self._orchestra.host.run(self._orchestra.engine.submit(list(batch.requests.values())))
         self._tell_notes()
         return batch
 
@@ -264,6 +274,16 @@ class ScenarioRunning:
             for name, text in zip(("stdout", "stderr"), capture.read_global_capture(), strict=True):
                 if text and items:
                     items[0].add_report_section("setup", name, text)
+
+    def _rehearse(self, rehearsing: Rehearsing, batch: _Batch) -> None:
+        """Rehearse what runs at once while the fixtures of the session are there."""
+        assert self._anchor is not None
+        ended = []
+        for key, item in batch.by_run.items():
+            self.await_outcome(item)
+            ended.append((item, batch.requests[key], item.finished))
+        with self._router.routing(self._anchor):
+            rehearsing.rehearse(ended)
 
     # -- reporting -----------------------------------------------------------------------------------------------
 
@@ -355,7 +375,10 @@ class ScenarioRunning:
         if self._start_fault is not None:
             raise self._start_fault
         request = self._builder.build(item)
-        return self._orchestra.host.run(self._orchestra.engine.run_alone(request))
+        outcome = self._orchestra.host.run(self._orchestra.engine.run_alone(request))
+        if self._rehearsing:
+            self._rehearsing.rehearse([(item, request, outcome.finished)])
+        return outcome
 
     def _skip_if_unmet(self, item: OrchestraItem, batch: _Batch) -> None:
         """Give an item that runs by itself the outcome 'skipped' if a prerequisite of its did not end as needed."""
@@ -445,30 +468,6 @@ class ScenarioRunning:
 
 def _with_next(items: Sequence[Any]) -> list[tuple[Any, Any]]:
     return list(zip(items, [*items[1:], None], strict=False))
-
-
-def _in_order_of_need(items: Sequence[OrchestraItem], dependencies: Dependencies) -> list[OrchestraItem]:
-    """Give items such that each comes after those it depends on, and otherwise in their own order."""
-    by_id = {item.nodeid: item for item in items}
-    ordered: dict[str, OrchestraItem] = {}
-
-    def visit(key: str) -> None:
-        stack = [(key, iter(dependencies.prerequisites.get(key, ())))]
-        seen = {key}
-        while stack:
-            current, needs = stack[-1]
-            need = next(needs, None)
-            if need is None:
-                ordered.setdefault(current, by_id[current])
-                stack.pop()
-            elif need.run_key in by_id and need.run_key not in ordered and need.run_key not in seen:
-                seen.add(need.run_key)
-                stack.append((need.run_key, iter(dependencies.prerequisites.get(need.run_key, ()))))
-
-    for item in items:
-        if item.nodeid not in ordered:
-            visit(item.nodeid)
-    return list(ordered.values())
 
 
 def _unmet(need: Prerequisite, status: RunStatus | None) -> str | None:

@@ -86,7 +86,7 @@ class Scope:
         Raises ``StepError`` where none of them has what is needed.
         """
         steps = request.scenario.steps
-        reach = self._reach(steps)
+        reach = replace(self._reach(steps), left_out=request.reach.left_out)
         run, data = request.run, request.data
         reused: tuple[StepResult, ...] = ()
         if self.reads_earlier_runs and reach.first:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import uuid
 from pathlib import Path
@@ -79,11 +80,15 @@ def crashed_workers(config: pytest.Config) -> int:
 
 
 def cache_folder(config: pytest.Config) -> Path:
-    """Give the project's folder for things that may be deleted, made if need be, and invisible to git."""
+    """Give the project's folder for things that may be deleted, made if need be, and invisible to git.
+
+    It is not there where the project can only be read; the embedded store then finds a place elsewhere by its name.
+    """
     folder = config.rootpath / ".orchestra"
     if not folder.is_dir():
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / ".gitignore").write_text("*\n", encoding="utf-8")
+        with contextlib.suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / ".gitignore").write_text("*\n", encoding="utf-8")
     return folder
 
 

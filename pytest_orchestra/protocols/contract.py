@@ -114,8 +114,8 @@ class ContractJudge:
 
 def find_response(operation: Operation, status: int) -> ResponseSpec | None:
     """Give what an operation declares for a status: by the very code, else by its range, else ``default``."""
-    by_key = {response.status.upper(): response for response in operation.responses}
-    return by_key.get(str(status)) or by_key.get(f"{status // 100}XX") or by_key.get("DEFAULT")
+    known = operation.response
+    return known.get(str(status)) or known.get(f"{status // 100}XX") or known.get("DEFAULT")
 
 
 def resolve_schema_ref(spec: ProtocolSpec, pointer: str) -> str | None:

@@ -13,6 +13,8 @@ from pytest_orchestra.protocols.shell import quote_word
 __all__ = ["curl_command"]
 
 _MASKED_PARAMETER = re.compile(rf"(?<=[?&])([^=&;?#]+)={re.escape(MASK)}(?=&|$)")
+_GLOB = re.compile(r"[\[\]{}]")
+_DOTS = re.compile(r"/(\.|%2e){1,2}(/|$|\?)", re.IGNORECASE)
 _LONGEST_BODY = 32_768  # a command's arguments have a limit (128 KiB each on Linux), and people a patience
 
 
@@ -41,9 +43,9 @@ def curl_command(
     if not verify_tls:
         words.append("--insecure")
     words += map(quote_word, options)
-    if re.search(r"[\[\]{}]", url):
+    if _GLOB.search(url):
         words.append("--globoff")
-    if re.search(r"/(\.|%2e){1,2}(/|$|\?)", url, re.IGNORECASE):
+    if _DOTS.search(url):
         words.append("--path-as-is")
     words.append(_url(url))
     for name, value in headers.items():

@@ -159,6 +159,9 @@ def _connect_fault(call: StepCall, login: AlchemyLogin, said: str) -> OrchestraE
     alias, lowered = call.step.data_source, said.lower()
     subject = f"database '{alias}' at '{login.address}'"
     correct = f"correct '{alias}' in environment '{call.environment.name}'"
+    if "access denied" in lowered and "to database" in lowered:  # as MySQL and MariaDB say it
+        grant = f"grant it to that user, or correct the name in environment '{call.environment.name}'"
+        return LoginRefusedError(f"{subject}: '{login.user_name}' may not use that database", hint=grant)
     if any(sign in lowered for sign in _REFUSED):
         who = login.user_name or "the default user"
         hint = f"check 'usernameRef' and 'passwordRef' of '{alias}' in environment '{call.environment.name}'"

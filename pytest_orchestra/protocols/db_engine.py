@@ -40,6 +40,7 @@ _READ_ONLY: Final = {
 """What makes a session read only, by dialect."""
 _READ_ONLY_TRANSACTION: Final = {"oracle": "SET TRANSACTION READ ONLY"}
 """What makes a transaction read only where a session cannot be."""
+_KILL: Final = "KILL QUERY {}"
 _SCHEMA: Final = {
     "mysql": "USE {}",
     "mariadb": "USE {}",
@@ -112,10 +113,10 @@ class _Call:
         self._is_given_up = False
         self.is_over = threading.Event()
 
-    def begin(self, connection: Any) -> bool:
-        """Take the driver's connection; False if nobody waits any more."""
+    def begin(self, stop: Callable[[], object] | None) -> bool:
+        """Take what stops the statement, if anything does; False if nobody waits any more."""
         with self._lock:
-            self._stop = getattr(connection, "interrupt", None) or getattr(connection, "cancel", None)
+            self._stop = stop
             return not self._is_given_up
 
     def end(self) -> bool:
@@ -195,8 +196,14 @@ class AlchemyPool:
             connection = await self._async_engine.connect()
         except Exception as error:
             raise ConnectError from error
+        number = _session_number(connection.sync_connection)
         try:
             return await connection.run_sync(self._read_on, text, bound)
+        except asyncio.CancelledError:
+            if number is not None:
+                async with self._async_engine.connect() as other:
+                    await other.exec_driver_sql(_KILL.format(number))
+            raise
         finally:
             await connection.close()
 
@@ -218,7 +225,7 @@ class AlchemyPool:
                 raise ConnectError from error
             rows = Rows((), ())
             try:
-                if call.begin(connection.connection.driver_connection):
+                if call.begin(self._stopper(connection)):
                     rows = self._read_on(connection, text, bound)
             finally:
                 if not call.end():
@@ -228,6 +235,20 @@ class AlchemyPool:
             call.is_over.set()
             self._calls.discard(call)
         return rows
+
+    def _stopper(self, connection: sqlalchemy.Connection) -> Callable[[], object] | None:
+        """Give what has the database end the statement of a connection: its driver, else another connection."""
+        driver = connection.connection.driver_connection
+        stop: Callable[[], object] | None = getattr(driver, "interrupt", None) or getattr(driver, "cancel", None)
+        number = _session_number(connection)
+        if stop is not None or number is None:
+            return stop
+
+        def kill() -> None:
+            with self._engine.connect() as other:
+                other.exec_driver_sql(_KILL.format(number))
+
+        return kill
 
     def _read_on(self, connection: sqlalchemy.Connection, text: str, bound: Any) -> Rows:
         if (beginning := _READ_ONLY_TRANSACTION.get(connection.dialect.name)) is not None:
@@ -250,6 +271,16 @@ class AlchemyPool:
         finally:
             cursor.close()
         connection.commit()  # PostgreSQL would take the settings back with the first transaction
+
+
+def _session_number(connection: sqlalchemy.Connection | None) -> int | None:
+    """Give the number by which MySQL and MariaDB know a session; None where the driver does not tell, and elsewhere."""
+    if connection is None or connection.dialect.name not in ("mysql", "mariadb"):
+        return None
+    driver = connection.connection.driver_connection
+    number = getattr(driver, "thread_id", None) or getattr(driver, "connection_id", None)
+    found = number() if callable(number) else number
+    return found if isinstance(found, int) else None
 
 
 def bound_statement(statement: Statement, values: JsonObject, style: str) -> tuple[str, Any]:

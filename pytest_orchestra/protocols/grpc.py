@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, cast
 from pytest_orchestra.engine.ports import Reply, StepCall
 from pytest_orchestra.errors import DefinitionError, StepError
 from pytest_orchestra.model.definition import ChannelType, EndpointRef, StepDefinition
+from pytest_orchestra.model.grpc_operation import find_grpc_operation, named_alike
 from pytest_orchestra.model.json import JsonObject
 from pytest_orchestra.model.run import Violation, ViolationType
 from pytest_orchestra.model.specification import Operation, ProtocolSpec
@@ -26,6 +27,7 @@ __all__ = ["GrpcProtocol"]
 _INSTALL: Final = "pip install 'pytest-orchestra[grpc]'"
 _MODULES: Final = ("grpc", "google.protobuf", "grpc_tools", "grpc_reflection")
 _INPUT_KEYS: Final = ("message", "messages", "metadata", "most")
+_AS_IN_HTTP: Final = {"body": "message", "headers": "metadata"}
 _SAFE_LEVELS: Final = ("NO_SIDE_EFFECTS", "IDEMPOTENT")
 
 _Fault = tuple[Severity, str, str]
@@ -58,11 +60,7 @@ class GrpcProtocol:
 
     def find_operation(self, spec: ProtocolSpec, endpoint_name: str) -> Operation | None:
         """Find ``Service.Method``, ``package.Service/Method``, or a method alone that only one service has."""
-        wanted = endpoint_name.strip().lstrip("/").replace("/", ".")
-        by_end = [each for each in spec.operations if f".{_full_name(each)}".endswith(f".{wanted}")]
-        exact = [each for each in by_end if wanted in (_full_name(each), each.name)]
-        found = exact or by_end
-        return found[0] if len(found) == 1 else None
+        return find_grpc_operation(spec, endpoint_name)
 
     def check(self, step: StepDefinition, specs: Mapping[str, ProtocolSpec]) -> Sequence[Problem]:
         """Say what is wrong with the step's method, its messages and metadata, and what it expects of the response."""
@@ -119,7 +117,8 @@ class GrpcProtocol:
                 spec = await self._caller.reflect(call)
                 operation = self._operation_of(call.step, ref, spec)
             assert operation is not None  # else it would have been raised
-            return await self._caller.call(call, spec, operation, self._types_of(spec))
+            may_repeat = dict(operation.extensions).get("idempotency") in _SAFE_LEVELS
+            return await self._caller.call(call, spec, operation, self._types_of(spec), may_repeat=may_repeat)
         except StepError as error:
             raise StepError(error.fact, place=error.place or call.step.place, hint=error.hint) from None
 
@@ -170,11 +169,6 @@ def _missing_library() -> str | None:
     return None
 
 
-def _full_name(operation: Operation) -> str:
-    """Give ``package.Service.Method``."""
-    return operation.path.lstrip("/").replace("/", ".")
-
-
 def _plain_faults(step: StepDefinition) -> Iterator[_Fault]:
     """Say what is wrong whatever the service is."""
     from pytest_orchestra.protocols.grpc_metadata import find_metadata_faults  # noqa: PLC0415  with the rest
@@ -182,7 +176,9 @@ def _plain_faults(step: StepDefinition) -> Iterator[_Fault]:
     given = cast("JsonObject", step.input_template)
     for key in given:
         if key not in _INPUT_KEYS:
-            hint = suggest(key, _INPUT_KEYS, f"its keys: {', '.join(_INPUT_KEYS)}")
+            meant = _AS_IN_HTTP.get(key)
+            listed = f"its keys: {', '.join(_INPUT_KEYS)}"
+            hint = f"write '{meant}'" if meant is not None else suggest(key, _INPUT_KEYS, listed)
             yield Severity.ERROR, f"'inputTemplate' of a gRPC step has no key '{key}'", hint
     if "message" in given and "messages" in given:
         yield Severity.ERROR, "'inputTemplate' has both 'message' and 'messages'", "write one of them"
@@ -214,8 +210,7 @@ def _foreign(ref: EndpointRef, spec: ProtocolSpec) -> tuple[str, str]:
 
 
 def _no_operation(ref: EndpointRef, spec: ProtocolSpec) -> tuple[str, str]:
-    end = f".{ref.endpoint_name.strip().lstrip('/').replace('/', '.')}"
-    several = [each.name for each in spec.operations if f".{_full_name(each)}".endswith(end)]
+    several = [each.name for each in named_alike(spec, ref.endpoint_name)]
     if several:
         fact = f"several services of '{ref.service_name}' have operation '{ref.endpoint_name}'"
         return fact, f"name one of {', '.join(several)}"

@@ -18,24 +18,25 @@ from urllib.parse import urlsplit
 from pytest_orchestra.data.redaction import mask_url
 from pytest_orchestra.errors import UnusableEnvironmentError
 from pytest_orchestra.model.specification import ProtocolSpec
-from pytest_orchestra.protocols.grpc_library import grpc
 from pytest_orchestra.protocols.grpc_metadata import Metadata
+from pytest_orchestra.protocols.grpc_proxy import GrpcProxy, proxy_refusal, without_exceptions
 from pytest_orchestra.protocols.grpc_tls import TlsSettings, make_credentials
-from pytest_orchestra.protocols.wire import BrokenReplyError, ConnectFailedError
+from pytest_orchestra.protocols.wire import BrokenReplyError, ConnectFailedError, ProxyRefusedError
+from pytest_orchestra.readers.grpc_library import grpc
 
 __all__ = ["CallBrokenError", "Connection", "Outcome", "Target"]
 
 _SCHEMES: Final = {"http": False, "grpc": False, "https": True, "grpcs": True}
 _PORTS: Final = {False: 80, True: 443}
 _LARGEST_MESSAGE: Final = 64 * 1024 * 1024
-_OPTIONS: Final = (
+_OPTIONS: Final[tuple[tuple[str, str | int], ...]] = (
     ("grpc.use_local_subchannel_pool", 1),  # else a new channel waits as long as its predecessor has to
-    ("grpc.enable_http_proxy", 0),
     ("grpc.service_config_disable_resolution", 1),  # it may bring retries, which a test must not have
     ("grpc.max_receive_message_length", _LARGEST_MESSAGE),
     ("grpc.max_send_message_length", _LARGEST_MESSAGE),
     ("grpc.primary_user_agent", "pytest-orchestra"),
 )
+_NO_PROXY: Final = (("grpc.enable_http_proxy", 0),)
 _TOLERANCE_S: Final = 0.005  # the core counts milliseconds
 _GRACE_S: Final = 2.0
 _LAST_ERROR: Final = re.compile(r"last error: (?:[A-Z_]+: )?(?:ip\S+ )?(?P<reason>.*)", re.DOTALL)
@@ -122,6 +123,7 @@ class Connection:
 
     target: Target
     tls: TlsSettings
+    proxy: GrpcProxy | None = None
     is_given_up: bool = False
     reflected: ProtocolSpec | None = None
     reflecting: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -134,8 +136,8 @@ class Connection:
     ) -> Outcome:
         """Make one call, and read at most ``most`` messages.
 
-        Raises ``TimeoutError`` where not even a connection came about in time, ``ConnectFailedError``, and
-        ``CallBrokenError`` where the peer broke the call off or does not speak gRPC.
+        Raises ``TimeoutError`` where not even a connection came about in time, ``ConnectFailedError``,
+        ``ProxyRefusedError``, and ``CallBrokenError`` where the peer broke the call off or does not speak gRPC.
         """
         began = time.perf_counter()
         self._users += 1
@@ -146,12 +148,13 @@ class Connection:
             left_s = timeout_s - (time.perf_counter() - began)
             outcome = await _exchange(channel, path, requests, metadata, left_s, most)
             if not is_ready and outcome.status == "UNAVAILABLE" and not _is_ready(channel):
-                raise _refused(outcome.details, self.target)
+                refused = _refused(outcome.details, self.target)
+                raise refused if self.proxy is None else proxy_refusal(outcome.details, refused)
             if outcome.status in _LOCAL_STATUSES and not outcome.trailers:
                 _hold_against_the_wire(outcome, is_ready_still=_is_ready(channel))
             if outcome.is_out_of_time and not outcome.metadata and not outcome.messages:
                 self.is_given_up = True
-        except (TimeoutError, ConnectFailedError, CallBrokenError):
+        except (TimeoutError, ConnectFailedError, ProxyRefusedError, CallBrokenError):
             self.is_given_up = True
             raise
         finally:
@@ -163,12 +166,14 @@ class Connection:
     async def _open(self) -> grpc.aio.Channel:
         async with self._opening:
             if self._channel is None:
-                address = self.target.address
+                address, options = self.target.address, (*_OPTIONS, *(self.proxy.options if self.proxy else _NO_PROXY))
                 if self.target.is_tls:
                     credentials, more = await make_credentials(self.tls, self.target.host, self.target.port)
-                    self._channel = grpc.aio.secure_channel(address, credentials, options=(*_OPTIONS, *more))
+                    with without_exceptions():
+                        self._channel = grpc.aio.secure_channel(address, credentials, options=(*options, *more))
                 else:
-                    self._channel = grpc.aio.insecure_channel(address, options=_OPTIONS)
+                    with without_exceptions():
+                        self._channel = grpc.aio.insecure_channel(address, options=options)
             return self._channel
 
     async def close(self) -> None:

@@ -3,35 +3,42 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from pytest_orchestra.model.definition import StepDefinition
+from pytest_orchestra.model.grpc_operation import STREAMS_IN, STREAMS_OUT
 from pytest_orchestra.model.json import JsonObject, JsonValue
 from pytest_orchestra.model.specification import Operation
 from pytest_orchestra.protocols.grpc_message import MessageTypes, has_template
+from pytest_orchestra.protocols.reply_fields import paths_read
 from pytest_orchestra.protocols.suggestion import suggest
 
 __all__ = ["find_expectation_faults", "find_message_faults"]
 
-_STREAMS_OUT: Final = ("CLIENT_STREAM", "BIDI_STREAM")
-_STREAMS_IN: Final = ("SERVER_STREAM", "BIDI_STREAM")
-_QUOTED: Final = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"")
-_READ: Final = re.compile(
-    r"(?<![\w.\]])(?P<root>(?:response\.)?(?:message|messages\[-?\d+\]))(?P<path>(?:\.\w+|\[-?\d+\])+)(?P<call>\s*\()?"
+_MEMBERS: Final = (
+    "status",
+    "code",
+    "details",
+    "errorDetails",
+    "message",
+    "messages",
+    "metadata",
+    "trailers",
+    "elapsedMs",
 )
-_PART: Final = re.compile(r"\.(\w+)|\[-?\d+\]")
+_TEMPLATE: Final = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
 
 
 def find_message_faults(types: MessageTypes, operation: Operation, given: JsonObject) -> Iterator[tuple[str, str]]:
     """Say what is wrong with ``message``, ``messages`` and ``most`` of an input that may hold templates."""
     kind = types.request_of(operation)
-    if "messages" in given and operation.method not in _STREAMS_OUT:
+    if "messages" in given and operation.method not in STREAMS_OUT:
         yield f"'{operation.name}' takes one message, not 'messages'", "write it as 'message'"
         return
-    if "most" in given and operation.method not in _STREAMS_IN:
+    if "most" in given and operation.method not in STREAMS_IN:
         yield f"'{operation.name}' gives one message, there is no 'most' of them", "take 'most' away"
     if "message" in given:
         yield from types.find_faults(kind, _or_empty(given["message"]), "message", may_have_templates=True)
@@ -50,42 +57,48 @@ def _or_empty(message: JsonValue) -> JsonValue:
 def find_expectation_faults(
     types: MessageTypes, operation: Operation, step: StepDefinition
 ) -> Iterator[tuple[str, str]]:
-    """Say which fields of the response are expected that its type does not have, as far as paths tell it."""
+    """Say which fields of the response are expected that its type does not have, as far as paths tell it.
+
+    What an expression guards itself (``default``, ``is defined``) is left alone.
+    """
     kind = types.response_of(operation)
-    told: set[str] = set()
-    for text in _expressions(step):
-        for found in _READ.finditer(_QUOTED.sub("''", text)):
-            for fact, hint in _path_faults(kind, found["root"], found["path"], is_call=found["call"] is not None):
-                if fact not in told:
-                    told.add(fact)
-                    yield fact, hint
+    paths = (path for text in _expressions(step) for path in paths_read(text))
+    yield from dict.fromkeys(fault for path in paths for fault in _response_faults(kind, path))
 
 
-def _expressions(step: StepDefinition) -> Iterable[str]:
-    texts = (step.until, step.fail_when, *(rule.rule for rule in step.business_rules), *step.export_as.values())
-    return (text for text in texts if text)
+def _expressions(step: StepDefinition) -> Iterator[str]:
+    yield from filter(None, (step.until, step.fail_when, *(rule.rule for rule in step.business_rules)))
+    for text in step.export_as.values():
+        yield from _TEMPLATE.findall(text) if "{{" in text else [text]
 
 
-def _path_faults(kind: Descriptor, root: str, path: str, *, is_call: bool) -> Iterator[tuple[str, str]]:
+def _response_faults(kind: Descriptor, path: Sequence[str | int]) -> Iterator[tuple[str, str]]:
+    root, *rest = path if path[0] == "response" else ("", *path)
+    if root and rest and rest[0] not in _MEMBERS:
+        listed = f"it has: {', '.join(_MEMBERS)}"
+        hint = "write 'response.message'" if rest[0] == "body" else suggest(str(rest[0]), _MEMBERS, listed)
+        yield f"'response.{rest[0]}' is nothing that a response of gRPC has", hint
+    read = f"{root}.{rest[0]}".lstrip(".") if rest else ""
+    if rest[:1] == ["message"]:
+        yield from _field_faults(kind, read, rest[1:])
+    elif rest[:1] == ["messages"] and len(rest) > 1 and isinstance(rest[1], int):
+        yield from _field_faults(kind, f"{read}[{rest[1]}]", rest[2:])
+
+
+def _field_faults(kind: Descriptor, read: str, path: Sequence[str | int]) -> Iterator[tuple[str, str]]:
     current: Descriptor | None = kind
-    is_list, read = False, root
-    parts = list(_PART.finditer(path))
-    for number, part in enumerate(parts):
-        name = part[1]
-        if current is None or current.full_name.startswith("google.protobuf."):
+    is_list = False
+    for part in path:
+        if current is None or current.full_name.startswith("google.protobuf.") or is_list != isinstance(part, int):
             return
-        if name is None:  # an index, which only a list has
-            if not is_list:
-                return
-            is_list, read = False, read + part[0]
+        if isinstance(part, int):
+            is_list, read = False, f"{read}[{part}]"
             continue
-        if is_list or (is_call and number == len(parts) - 1):  # what lists, and objects of Python, can do
-            return
-        field = current.fields_by_name.get(name)
+        field = current.fields_by_name.get(part)
         if field is None:
-            yield f"'{read}.{name}' is no field of '{current.full_name}'", _field_hint(current, name)
+            yield f"'{read}.{part}' is no field of '{current.full_name}'", _field_hint(current, part)
             return
-        read = f"{read}.{name}"
+        read = f"{read}.{part}"
         is_list, current = field.is_repeated, _message_of(field)
 
 

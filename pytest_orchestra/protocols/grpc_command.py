@@ -12,6 +12,7 @@ from pytest_orchestra.model.json import JsonValue
 from pytest_orchestra.model.secret import MASK
 from pytest_orchestra.model.specification import Operation
 from pytest_orchestra.protocols.grpc_channel import Target
+from pytest_orchestra.protocols.grpc_proxy import GrpcProxy
 from pytest_orchestra.protocols.grpc_tls import TlsSettings
 from pytest_orchestra.protocols.shell import quote_word
 
@@ -29,14 +30,17 @@ def grpcurl_command(
     metadata: Iterable[tuple[str, str]],
     masked: Mapping[str, str],
     messages: Sequence[JsonValue],
+    proxy: GrpcProxy | None = None,
 ) -> str:
     """Write the command that makes this call.
 
     ``spec_file`` is the ``.proto`` file or descriptor set, empty where the server tells of itself. ``masked`` has the
     keys of metadata that must not show, with what is to be seen of them (``Bearer ***``): in place of the mask stands
-    a shell variable, ``$AUTHORIZATION``. Messages of more than 32 KiB are read from a file that the command names.
+    a shell variable, ``$AUTHORIZATION``. A proxy is named in the command's environment, without user: grpcurl goes
+    straight to loopback even so. Messages of more than 32 KiB are read from a file that the command names.
     """
-    words = ["grpcurl", *_tls_words(target, tls), *_spec_words(spec_file, operation)]
+    through = [f"https_proxy={quote_word(proxy.url)}"] if proxy is not None else []
+    words = [*through, "grpcurl", *_tls_words(target, tls), *_spec_words(spec_file, operation)]
     for key, value in metadata:
         seen = masked.get(key)
         header = quote_word(f"{key}: {value}") if seen is None else f'"{key}: {seen.replace(MASK, _variable(key))}"'

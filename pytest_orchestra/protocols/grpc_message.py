@@ -67,6 +67,13 @@ class MessageTypes:
         """Give the type of an operation's responses."""
         return self._type(operation, "response")
 
+    def find(self, name: str) -> Descriptor | None:
+        """Give a type by its full name; None where the specification lacks it."""
+        try:
+            return self._pool.FindMessageTypeByName(name)
+        except KeyError:
+            return None
+
     def _type(self, operation: Operation, end: str) -> Descriptor:
         return self._pool.FindMessageTypeByName(str(dict(operation.extensions)[end]))
 

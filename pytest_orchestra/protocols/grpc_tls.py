@@ -12,8 +12,8 @@ from typing import Final, cast
 
 from pytest_orchestra.errors import UnusableEnvironmentError
 from pytest_orchestra.model.secret import Secret
-from pytest_orchestra.protocols.grpc_library import grpc
 from pytest_orchestra.protocols.wire import ConnectFailedError
+from pytest_orchestra.readers.grpc_library import grpc
 
 __all__ = ["TlsSettings", "make_credentials"]
 

@@ -10,14 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from pytest_orchestra.engine.ports import CallTimeoutError, ProtocolViolation, Reply, StepCall
-from pytest_orchestra.errors import (
-    LoginRefusedError,
-    SecretNotFoundError,
-    StepError,
-    UnknownAliasError,
-    UnreachableError,
-    UnusableEnvironmentError,
-)
+from pytest_orchestra.errors import SecretNotFoundError, StepError, UnknownAliasError, UnreachableError
 from pytest_orchestra.model.definition import ChannelType, EndpointRef, StepDefinition
 from pytest_orchestra.model.environment import Environment, ServiceAuth, ServiceProfile
 from pytest_orchestra.model.json import JsonObject, JsonValue
@@ -30,13 +23,15 @@ from pytest_orchestra.protocols.contract import ContractJudge, resolve_schema_re
 from pytest_orchestra.protocols.http_auth import AuthKind, Credentials, choose_auth, token_request, write_auth
 from pytest_orchestra.protocols.http_exchange import Disclosure, describe_call
 from pytest_orchestra.protocols.http_redirect import MOST_REDIRECTS, follow, origin_of
-from pytest_orchestra.protocols.http_route import HttpRoute
+from pytest_orchestra.protocols.http_route import HttpRoute, proxy_refuses
 from pytest_orchestra.protocols.oauth_tokens import Token, TokenRequest, TokenStore
+from pytest_orchestra.protocols.reply_fields import find_reply_field_faults
 from pytest_orchestra.protocols.request import BaseAddress, HttpRequest, body_files, build_request, find_input_faults
 from pytest_orchestra.protocols.request_contract import RequestJudge
 from pytest_orchestra.protocols.schema_check import SchemaValidators, resolve_pointer
 from pytest_orchestra.protocols.set_cookie import apply_cookies
 from pytest_orchestra.protocols.suggestion import nearest_name, suggest
+from pytest_orchestra.protocols.token_endpoint import Sender, get_token
 from pytest_orchestra.protocols.wire import BrokenReplyError, ConnectFailedError, ProxyRefusedError, RawReply
 
 if TYPE_CHECKING:
@@ -46,7 +41,6 @@ if TYPE_CHECKING:
 __all__ = ["HttpProtocol", "HttpReply"]
 
 _UNAUTHORIZED = 401
-_TOKEN_TIMEOUT_S = 30.0
 _USUAL_ROUTES = {
     (is_https, verify): HttpRoute(is_https=is_https, verify_tls=verify)
     for is_https in (False, True)
@@ -134,16 +128,23 @@ class HttpProtocol:
             for fact, hint in self._find_faults(step, step.endpoint_ref, specs)
         ]
         return faults or [
-            Problem(Severity.WARNING, place, f"the request breaks the specification at {fault}", _BROKEN_HINT)
-            for fault in self._find_broken(step, step.endpoint_ref, specs)
+            Problem(Severity.WARNING, place, fact, hint)
+            for fact, hint in self._find_doubts(step, step.endpoint_ref, specs)
         ]
 
-    def _find_broken(self, step: StepDefinition, ref: EndpointRef, specs: Mapping[str, ProtocolSpec]) -> Iterator[str]:
+    def _find_doubts(
+        self, step: StepDefinition, ref: EndpointRef, specs: Mapping[str, ProtocolSpec]
+    ) -> Iterator[tuple[str, str]]:
+        """Say what of the request breaks the specification, and what of the reply it does not have."""
         spec = specs.get(ref.service_name)
         operation = None if spec is None else self.find_operation(spec, ref.endpoint_name)
-        if spec is not None and operation is not None and step.check_contract and not step.breaks_contract:
+        if spec is None or operation is None or not step.check_contract:
+            return
+        if not step.breaks_contract:
             data = cast("JsonObject", step.input_template)
-            yield from self._requests.find_static_faults(operation, spec, data)
+            for fault in self._requests.find_static_faults(operation, spec, data):
+                yield f"the request breaks the specification at {fault}", _BROKEN_HINT
+        yield from find_reply_field_faults(operation, spec, step)
 
     def _find_faults(
         self, step: StepDefinition, ref: EndpointRef, specs: Mapping[str, ProtocolSpec]
@@ -152,6 +153,8 @@ class HttpProtocol:
         operation = None if spec is None else self.find_operation(spec, ref.endpoint_name)
         if spec is None:
             yield _no_specification(ref.service_name, specs)
+        elif spec.protocol_id != self.protocol_id:
+            yield _foreign(spec)
         elif operation is None:
             yield _no_operation(ref, spec)
         else:
@@ -200,32 +203,10 @@ class HttpProtocol:
         return _reply(prepared, arrived)
 
     async def _token(self, wanted: TokenRequest, call: StepCall, target: _Target) -> tuple[Token, bool]:
-        subject = wanted.subject
-        try:
-            address = BaseAddress.read(wanted.url, target.service)
-        except UnusableEnvironmentError:
-            raise UnusableEnvironmentError(
-                f"{subject} of service '{target.service}' is no address of HTTP",
-                hint="write 'tokenUrl' as 'https://host/path'",
-            ) from None
-        route = replace(_route(call, target.service, target.profile, address), version="1.1")
+        def client(route: HttpRoute) -> Sender:
+            return self._client(route, target.service)
 
-        async def fetch(request: HttpRequest) -> RawReply:
-            try:
-                return await self._client(route, target.service).send(request, address.origin, _TOKEN_TIMEOUT_S)
-            except TimeoutError:
-                raise _no_token(subject, _TOKEN_TIMEOUT_S) from None
-            except ProxyRefusedError:
-                raise _proxy_refuses(route, target.service) from None
-            except (ConnectFailedError, BrokenReplyError) as error:
-                reason = error.reason if isinstance(error, ConnectFailedError) else error.fact
-                raise UnreachableError(f"{subject}: {reason}", hint="start it, or correct 'tokenUrl'") from None
-
-        try:
-            async with asyncio.timeout(call.timeout_s):
-                return await self._tokens.get(wanted, fetch)
-        except TimeoutError:
-            raise _no_token(subject, call.timeout_s) from None
+        return await get_token(self._tokens, wanted, call, target.service, target.profile, client)
 
     async def _prepare(
         self, call: StepCall, operation: Operation, spec: ProtocolSpec, target: _Target, credentials: Credentials
@@ -293,7 +274,7 @@ class HttpProtocol:
         except TimeoutError:
             raise CallTimeoutError(describe_call(prepared.request, prepared.disclosure)) from None
         except ProxyRefusedError:
-            raise _proxy_refuses(target.route, target.service) from None
+            raise proxy_refuses(target.route.proxy, target.service) from None
         except ConnectFailedError as error:
             raise UnreachableError(
                 f"service '{target.service}' at '{target.address.url}': {error.reason}",
@@ -340,6 +321,9 @@ class HttpProtocol:
             raise StepError("an HTTP step needs 'endpointRef'", place=step.place)
         spec = specs.get(ref.service_name)
         operation = None if spec is None else self.find_operation(spec, ref.endpoint_name)
+        if spec is not None and spec.protocol_id != self.protocol_id:
+            fact, hint = _foreign(spec)
+            raise StepError(fact, place=step.place, hint=hint)
         if operation is not None:
             return ref.service_name, operation
         fact, hint = _no_specification(ref.service_name, specs) if spec is None else _no_operation(ref, spec)
@@ -357,7 +341,7 @@ def _new_client(route: HttpRoute, service: str) -> HttpClient | Http2Client:
         from pytest_orchestra.protocols.http2_client import Http2Client  # noqa: PLC0415  an extra
 
         return Http2Client(route, service)
-    from pytest_orchestra.protocols.http_client import HttpClient  # noqa: PLC0415  heavy: aiohttp and httpx
+    from pytest_orchestra.protocols.http_client import HttpClient  # noqa: PLC0415  heavy: aiohttp
 
     return HttpClient(route, service)
 
@@ -377,19 +361,6 @@ def _folder(step: StepDefinition) -> Path:
 def _is_repeatable(request: HttpRequest) -> bool:
     names = {name.lower() for name in request.headers}
     return request.method in _SAFE_METHODS or _IDEMPOTENCY_KEY.lower() in names
-
-
-def _no_token(subject: str, timeout_s: float) -> UnreachableError:
-    return UnreachableError(
-        f"{subject}: no reply came within {round(timeout_s * 1000)} ms", hint="start it, or correct 'tokenUrl'"
-    )
-
-
-def _proxy_refuses(route: HttpRoute, service: str) -> LoginRefusedError:
-    return LoginRefusedError(
-        f"proxy '{route.proxy}' of service '{service}' refuses the credentials",
-        hint="set 'proxyUsernameRef' and 'proxyPasswordRef'",
-    )
 
 
 def _profile(environment: Environment, service: str) -> ServiceProfile:
@@ -454,6 +425,11 @@ def _no_specification(service: str, specs: Mapping[str, ProtocolSpec]) -> tuple[
     if nearest is not None:
         return f"unknown service '{service}'", f"did you mean '{nearest}'?"
     return f"service '{service}' has no specification", f"add '{service}' to 'specs' of the sidecar"
+
+
+def _foreign(spec: ProtocolSpec) -> tuple[str, str]:
+    fact = f"the specification of service '{spec.service_name}' is one of protocol '{spec.protocol_id}', not of HTTP"
+    return fact, "name an OpenAPI document in 'specs', or the step's channel in 'channelType'"
 
 
 def _no_operation(ref: EndpointRef, spec: ProtocolSpec) -> tuple[str, str]:

@@ -12,8 +12,8 @@ from pytest_orchestra.errors import StepError
 from pytest_orchestra.protocols.http_client import (
     CONNECTIONS_PER_ORIGIN,
     USUAL_HEADERS,
+    collect,
     connect_failure,
-    read_content,
     tls_refusal,
 )
 from pytest_orchestra.protocols.http_route import HttpRoute, tls_context
@@ -66,30 +66,27 @@ class Http2Client:
                 raise _judged(error) from error
 
     async def _exchange(self, request: HttpRequest, origin: str, began: float) -> RawReply:
-        headers = {
-            **USUAL_HEADERS,
-            **{name.lower().encode(): value.encode() for name, value in request.headers.items()},
-        }
-        target = request.url.partition("://")[2].partition("/")[2]
+        fields = {**USUAL_HEADERS, **{name.lower(): value for name, value in request.headers.items()}}
+        headers = {name.encode(): value.encode() for name, value in fields.items()}
         built = httpx.Request(
             request.method,
             httpx.URL(origin),
             headers=headers,
             content=request.content,
             # the URL as it is written: httpx would write some of it anew
-            extensions={"target": f"/{target}".encode()},
+            extensions={"target": request.target.encode()},
         )
         response = await self._transport.handle_async_request(built)
         try:
             if response.extensions.get("http_version") != b"HTTP/2":
                 raise ConnectFailedError(_NO_HTTP2, _NO_HTTP2_HINT)
-            content = await read_content(response)
+            content = await collect(response.aiter_bytes())
         finally:
             await response.aclose()
-        fields = response.headers
+        came = response.headers
         elapsed_ms = (time.perf_counter() - began) * 1000
-        set_cookies = tuple(fields.get_list("set-cookie"))
-        return RawReply(response.status_code, dict(fields), content, elapsed_ms, set_cookies)
+        set_cookies = tuple(came.get_list("set-cookie"))
+        return RawReply(response.status_code, dict(came), content, elapsed_ms, set_cookies)
 
     async def close(self) -> None:
         """Close every connection."""

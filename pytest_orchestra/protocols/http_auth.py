@@ -78,7 +78,7 @@ def choose_auth(
     given = set(_places_given(profile, data))
     needs = operation.security_needs
     if needs is None or (needs and not any(need.scheme in spec.security_schemes for all_ in needs for need in all_)):
-        return tuple(use for use in _all_uses(auth, spec.service_name) if use.place not in given)
+        return tuple(use for use in _all_uses(auth, spec) if use.place not in given)
     for alternative in sorted(needs, key=lambda each: not each):  # credentials go before going without
         uses = [_use(auth, need, spec) for need in alternative]
         places = [_place(spec.security_schemes.get(need.scheme)) for need in alternative]
@@ -115,10 +115,12 @@ def _places_given(profile: ServiceProfile, data: JsonObject) -> Iterator[tuple[s
         yield "header", name.lower()
 
 
-def _all_uses(auth: ServiceAuth, service: str) -> Iterator[AuthUse]:
-    """Give what goes along where the specification does not choose."""
+def _all_uses(auth: ServiceAuth, spec: ProtocolSpec) -> Iterator[AuthUse]:
+    """Give what goes along where the specification does not choose; a scheme of it that is the only one says where."""
     if auth.oauth2 is not None:
-        yield AuthUse(AuthKind.OAUTH2)
+        granting = _only_scheme(spec, "oauth2")
+        url = dict(granting.token_urls).get(auth.oauth2.grant) if granting is not None else None
+        yield AuthUse(AuthKind.OAUTH2, token_url=url)
     elif auth.bearer is not None:
         yield AuthUse(AuthKind.BEARER)
     elif auth.basic is not None:
@@ -126,11 +128,21 @@ def _all_uses(auth: ServiceAuth, service: str) -> Iterator[AuthUse]:
     if auth.api_key is None:
         return
     if auth.api_key.name is None:
+        keyed = _only_scheme(spec, "apiKey")
+        if keyed is not None:
+            yield AuthUse(AuthKind.API_KEY, keyed.parameter, keyed.location, auth.api_key.value_ref)
+            return
         raise UnusableEnvironmentError(
-            f"the specification of service '{service}' does not say where its API key goes",
+            f"the specification of service '{spec.service_name}' does not say where its API key goes",
             hint="give 'apiKey' of its 'auth' a 'name', and 'in: query' or 'in: cookie' where it is no header",
         )
     yield AuthUse(AuthKind.API_KEY, auth.api_key.name, auth.api_key.location, auth.api_key.value_ref)
+
+
+def _only_scheme(spec: ProtocolSpec, kind: str) -> SecurityScheme | None:
+    """Give the scheme of a kind where there is exactly one."""
+    found = [scheme for scheme in spec.security_schemes.values() if scheme.kind == kind]
+    return found[0] if len(found) == 1 else None
 
 
 def _use(auth: ServiceAuth, need: SecurityNeed, spec: ProtocolSpec) -> AuthUse | None:

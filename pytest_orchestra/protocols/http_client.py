@@ -1,7 +1,7 @@
-"""HTTP over the wire: httpx's requests and responses on aiohttp's connections.
+"""HTTP over the wire: aiohttp's connections, and httpx's decoders for bodies that are encoded.
 
-httpx's ``AsyncClient`` is passed by: cookies, redirects, proxies and authentication of its own are what a test
-must not have, and they would be two fifths of a request's processor time.
+Clients that do more are passed by: cookies, redirects, proxies and authentication of their own are what a test must not
+have. httpx's ``AsyncClient`` over aiohttp takes four times the processor time for a request, its models alone double.
 """
 
 from __future__ import annotations
@@ -11,22 +11,19 @@ import errno
 import re
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import cast
 from weakref import WeakSet
 
 import aiohttp
-import httpx
-import httpx_aiohttp
 from yarl import URL
 
 from pytest_orchestra.protocols.http_route import HttpRoute, tls_context
 from pytest_orchestra.protocols.request import HttpRequest, basic_authorization
 from pytest_orchestra.protocols.wire import BrokenReplyError, ConnectFailedError, ProxyRefusedError, RawReply
 
-__all__ = ["CONNECTIONS_PER_ORIGIN", "USUAL_HEADERS", "HttpClient", "connect_failure", "read_content", "tls_refusal"]
+__all__ = ["CONNECTIONS_PER_ORIGIN", "USUAL_HEADERS", "HttpClient", "collect", "connect_failure", "tls_refusal"]
 
 CONNECTIONS_PER_ORIGIN = 100
 _IDLE_S = 1.5  # shorter than any usual server keeps an idle connection (gunicorn 2 s; uvicorn, Node and Apache 5 s)
@@ -43,9 +40,9 @@ _ERRNO_REASONS: Mapping[int | None, str] = {
 
 
 USUAL_HEADERS = {
-    b"accept": b"*/*",
-    b"accept-encoding": b"gzip, deflate",  # what httpx undoes by itself; aiohttp would offer more
-    b"user-agent": b"pytest-orchestra",
+    "accept": "*/*",
+    "accept-encoding": "gzip, deflate",  # what httpx undoes by itself; aiohttp would offer more
+    "user-agent": "pytest-orchestra",
 }
 
 _TLS_REASON = re.compile(r"\[SSL: (\w*ALERT\w*)\]")
@@ -55,9 +52,8 @@ _QUOTED_LINE = re.compile(r"^\s*b'(.*)'$", re.MULTILINE)
 
 @dataclass(slots=True)
 class _Attempt:
-    """What has to get past httpx to the connection and back: the URL as it is to be written; what was reused."""
+    """Whether the connection that a request goes over had served before."""
 
-    url: URL
     on_idle_connection: bool = False
 
 
@@ -89,16 +85,13 @@ class _Connector(aiohttp.TCPConnector):
         return connection
 
 
-async def _send_as_written(
-    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
-) -> aiohttp.ClientResponse:
-    """Send under the very URL of the attempt; repeat a safe request that met a connection closed while idle.
+async def _send_once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """Send; repeat only a safe request that met a connection closed while idle.
 
-    aiohttp by itself decodes ``%2C`` and resolves ``%2E%2E`` in a URL, and repeats any PUT, DELETE or GET that
-    a server drops, on new connections too, which would hide that fault of the server.
+    aiohttp by itself repeats any PUT, DELETE or GET that a server drops, on new connections too, which would hide that
+    fault of the server.
     """
     attempt = _ATTEMPT.get()
-    request.url = attempt.url
     while True:
         try:
             return await handler(request)
@@ -118,21 +111,22 @@ class HttpClient:
     def __init__(self, route: HttpRoute, service: str = "") -> None:
         """Be ready to connect. Raises ``UnusableEnvironmentError`` where a file of the route is of no use."""
         context: ssl.SSLContext | bool = tls_context(route, service) if route.is_https else True
-        session = aiohttp.ClientSession(
+        self._session = aiohttp.ClientSession(
             connector=_Connector(context),
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(),
             max_line_size=_LINE_LIMIT,
             max_field_size=_LINE_LIMIT,
             skip_auto_headers=("Content-Type", "User-Agent"),
-            middlewares=(_send_as_written,),
+            auto_decompress=False,
+            middlewares=(_send_once,),
         )
-        self._transport = httpx_aiohttp.AiohttpTransport(verify=False, client=session, proxy=_proxy(route))
-        self._has_proxy = route.proxy is not None
+        self._proxy = route.proxy
+        self._proxy_headers = _proxy_headers(route)
         # through a tunnel, only the proxy itself gets its credentials
-        self._more_headers = {} if route.is_https else _proxy_headers(route)
+        self._headers = USUAL_HEADERS if route.is_https else {**USUAL_HEADERS, **self._proxy_headers}
         self._slots: dict[str, asyncio.Semaphore] = {}
-        self._origins: dict[str, httpx.URL] = {}
+        self._origins: dict[str, str] = {}
 
     async def send(self, request: HttpRequest, origin: str, timeout_s: float) -> RawReply:
         """Send a request and read the whole reply; redirects are replies like any other.
@@ -150,38 +144,42 @@ class HttpClient:
             try:
                 async with asyncio.timeout(timeout_s):
                     return await self._exchange(request, origin, began)
-            except (httpx.InvalidURL, UnicodeError) as error:
-                raise ConnectFailedError("its host is no valid name", "correct its host name") from error
-            except (httpx.HTTPError, aiohttp.ClientError, _DroppedError) as error:
+            except (aiohttp.ClientError, _DroppedError, UnicodeError) as error:
                 raise _judged(error) from error
 
     async def _exchange(self, request: HttpRequest, origin: str, began: float) -> RawReply:
-        url = self._origins.get(origin)
-        if url is None:
-            url = self._origins[origin] = httpx.URL(origin)
-        _ATTEMPT.set(_Attempt(URL(request.url, encoded=True)))
-        headers = {
-            **USUAL_HEADERS,
-            **self._more_headers,
-            **{name.lower().encode(): value.encode() for name, value in request.headers.items()},
-        }
-        response = await self._transport.handle_async_request(
-            httpx.Request(request.method, url, headers=headers, content=request.content)
-        )
-        try:
-            content = await read_content(response)
-        finally:
-            await response.aclose()
-        elapsed_ms = (time.perf_counter() - began) * 1000
-        if self._has_proxy and response.status_code == _PROXY_WANTS_CREDENTIALS:
+        url = URL(self._written(origin) + request.target, encoded=True)
+        headers = {**self._headers, **{name.lower(): value for name, value in request.headers.items()}}
+        _ATTEMPT.set(_Attempt())
+        async with self._session.request(
+            request.method,
+            url,
+            headers=headers,
+            data=request.content or None,
+            allow_redirects=False,
+            compress=False,
+            proxy=self._proxy,
+            proxy_headers=self._proxy_headers,
+        ) as response:
+            fields, set_cookies = _read_fields(response.raw_headers)
+            content = await _read_content(response, is_encoded="content-encoding" in fields)
+        if self._proxy is not None and response.status == _PROXY_WANTS_CREDENTIALS:
             raise ProxyRefusedError
-        fields = response.headers
-        set_cookies = tuple(fields.get_list("set-cookie")) if "set-cookie" in fields else ()
-        return RawReply(response.status_code, dict(fields), content, elapsed_ms, set_cookies)
+        return RawReply(response.status, fields, content, (time.perf_counter() - began) * 1000, set_cookies)
+
+    def _written(self, origin: str) -> str:
+        """Give an origin as URLs have it, its host in ASCII. Raises ``UnicodeError`` where that cannot be."""
+        known = self._origins.get(origin)
+        if known is None:
+            try:
+                known = self._origins[origin] = str(URL(origin).origin())
+            except ValueError as error:
+                raise UnicodeError from error
+        return known
 
     async def close(self) -> None:
         """Close every connection."""
-        await self._transport.aclose()
+        await self._session.close()
 
 
 async def _take_notice_of_closed_connections() -> None:
@@ -194,27 +192,44 @@ async def _take_notice_of_closed_connections() -> None:
     await asyncio.sleep(0)
 
 
-def _proxy(route: HttpRoute) -> httpx.Proxy | None:
-    if route.proxy is None:
-        return None
-    return httpx.Proxy(route.proxy, headers=_proxy_headers(route))
-
-
-def _proxy_headers(route: HttpRoute) -> dict[bytes, bytes]:
+def _proxy_headers(route: HttpRoute) -> dict[str, str]:
     if route.proxy_user is None:
         return {}
     password = route.proxy_password.reveal() if route.proxy_password is not None else ""
-    return {b"proxy-authorization": basic_authorization(route.proxy_user.reveal(), password).encode()}
+    return {"proxy-authorization": basic_authorization(route.proxy_user.reveal(), password)}
 
 
-async def read_content(response: httpx.Response) -> bytes:
-    """Read a whole body, decompressed. Raises ``BrokenReplyError`` for one without end."""
+def _read_fields(raw: Sequence[tuple[bytes, bytes]]) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Give the headers by name in lower case, repeated ones joined, and the values of each ``Set-Cookie``."""
+    try:
+        lines = [(name.decode().lower(), value.decode()) for name, value in raw]
+    except UnicodeDecodeError:
+        lines = [(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in raw]
+    fields: dict[str, str] = {}
+    for name, value in lines:
+        fields[name] = f"{fields[name]}, {value}" if name in fields else value
+    return fields, tuple(value for name, value in lines if name == "set-cookie")
+
+
+async def _read_content(response: aiohttp.ClientResponse, *, is_encoded: bool) -> bytes:
+    """Read a whole body, decompressed. Raises ``BrokenReplyError``."""
+    if not is_encoded:
+        return await collect(response.content.iter_any())
+    import httpx  # noqa: PLC0415  heavy, and few replies are encoded
+
+    encoded = httpx.Response(response.status, headers=response.raw_headers, content=response.content.iter_any())
+    try:
+        return await collect(encoded.aiter_bytes())
+    except httpx.DecodingError as error:
+        fact = "the reply's body is not encoded as its 'content-encoding' says"
+        raise BrokenReplyError("malformed-reply", fact) from error
+
+
+async def collect(chunks_of_body: AsyncIterable[bytes]) -> bytes:
+    """Put a body together. Raises ``BrokenReplyError`` for one without end."""
     chunks: list[bytes] = []
     size = 0
-    # what is not encoded needs none of httpx's decoders, which cost as much as the rest of the reading
-    is_encoded = "content-encoding" in response.headers
-    source = response.aiter_bytes() if is_encoded else cast("httpx.AsyncByteStream", response.stream)
-    async for chunk in source:
+    async for chunk in chunks_of_body:
         chunks.append(chunk)
         size += len(chunk)
         if size > _BODY_LIMIT:
@@ -223,37 +238,35 @@ async def read_content(response: httpx.Response) -> bytes:
 
 
 def _judged(error: Exception) -> Exception:
-    """Tell whose fault an error of the libraries is; httpx-aiohttp's own mapping takes a reset for a timeout."""
-    is_wrapped = isinstance(error, httpx.HTTPError) and isinstance(error.__cause__, aiohttp.ClientError)
-    cause = error.__cause__ if is_wrapped else error
-    match cause:
+    """Tell whose fault an error of aiohttp is."""
+    match error:
         case _DroppedError():
-            refusal = tls_refusal(cause)
+            refusal = tls_refusal(error)
             return refusal or BrokenReplyError("connection-lost", "the connection ended before a reply came")
         case aiohttp.ClientHttpProxyError():
-            if cause.status == _PROXY_WANTS_CREDENTIALS:
+            if error.status == _PROXY_WANTS_CREDENTIALS:
                 return ProxyRefusedError()
-            fact = f"its proxy answered with status {cause.status}"
+            fact = f"its proxy answered with status {error.status}"
             return ConnectFailedError(fact, "correct 'proxy' of its profile")
         case aiohttp.ClientProxyConnectionError():
-            reason = _refused(cause.os_error).reason
+            reason = _refused(error.os_error).reason
             return ConnectFailedError(f"its proxy cannot be reached: {reason}", "start the proxy, or correct 'proxy'")
         case aiohttp.ClientConnectorDNSError():
             return ConnectFailedError("its name does not resolve", "correct its host name")
         case aiohttp.ClientConnectorCertificateError():
-            return connect_failure(cause.certificate_error)
+            return connect_failure(error.certificate_error)
         case aiohttp.ClientConnectorError():
-            return _refused(cause.os_error)
+            return _refused(error.os_error)
         case aiohttp.ClientPayloadError():
-            counted = _RECEIVED.search(str(cause))
+            counted = _RECEIVED.search(str(error))
             came = f"after {counted[1]} of {counted[2]} bytes" if counted else "before its end"
             return BrokenReplyError("connection-lost", f"the reply broke off {came}")
+        case UnicodeError() | aiohttp.InvalidURL():
+            return ConnectFailedError("its host is no valid name", "correct its host name")
         case aiohttp.ClientResponseError():
-            return BrokenReplyError("malformed-reply", f"the reply is no valid HTTP: {_complaint(cause.message)}")
-        case httpx.DecodingError():
-            return BrokenReplyError("malformed-reply", "the reply's body is not encoded as its 'content-encoding' says")
+            return BrokenReplyError("malformed-reply", f"the reply is no valid HTTP: {_complaint(error.message)}")
         case _:
-            return BrokenReplyError("connection-lost", f"the exchange broke off: {cause}")
+            return BrokenReplyError("connection-lost", f"the exchange broke off: {error}")
 
 
 def connect_failure(error: Exception) -> ConnectFailedError:
@@ -270,7 +283,7 @@ def connect_failure(error: Exception) -> ConnectFailedError:
 def tls_refusal(error: BaseException | None) -> ConnectFailedError | None:
     """Tell whether the peer ended TLS because of the client's certificate, which it says after the handshake."""
     while error is not None:
-        named = _TLS_REASON.search(str(error)) if isinstance(error, (OSError, httpx.HTTPError)) else None
+        named = _TLS_REASON.search(str(error)) if isinstance(error, Exception) else None
         reason = named[1] if named else ""
         if "CERTIFICATE" in reason or "UNKNOWN_CA" in reason:
             said = reason.replace("_", " ").lower()

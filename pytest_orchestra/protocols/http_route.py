@@ -9,11 +9,11 @@ from functools import lru_cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from pytest_orchestra.errors import SecretNotFoundError, UnusableEnvironmentError
+from pytest_orchestra.errors import LoginRefusedError, SecretNotFoundError, UnusableEnvironmentError
 from pytest_orchestra.model.environment import Environment, ServiceProfile
 from pytest_orchestra.model.secret import Secret
 
-__all__ = ["HttpRoute", "find_secret", "tls_context"]
+__all__ = ["HttpRoute", "find_secret", "proxy_refuses", "tls_context"]
 
 _REASONS: Mapping[str, str] = {
     "KEY_VALUES_MISMATCH": "the key does not belong to the certificate",
@@ -100,6 +100,14 @@ class HttpRoute:
         if self.version == "2":
             words.append("--http2" if self.is_https else "--http2-prior-knowledge")
         return words
+
+
+def proxy_refuses(proxy: str | None, service: str) -> LoginRefusedError:
+    """Give the error of a proxy that wants other credentials."""
+    return LoginRefusedError(
+        f"proxy '{proxy}' of service '{service}' refuses the credentials",
+        hint="set 'proxyUsernameRef' and 'proxyPasswordRef'",
+    )
 
 
 def find_secret(reference: str | None, secrets: Mapping[str, Secret], subject: str) -> Secret | None:

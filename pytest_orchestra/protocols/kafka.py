@@ -15,9 +15,10 @@ from pytest_orchestra.model.json import JsonValue
 from pytest_orchestra.model.run import Violation, ViolationType
 from pytest_orchestra.model.specification import Operation, ProtocolSpec
 from pytest_orchestra.problem import Place, Problem, Severity
-from pytest_orchestra.protocols.kafka_login import KafkaLogin
+from pytest_orchestra.protocols.kafka_login import KafkaLogin, cluster_profile
 from pytest_orchestra.protocols.message_contract import MessageContract
 from pytest_orchestra.protocols.message_matching import ANY_CORRELATION, check_patterns
+from pytest_orchestra.protocols.simulated_kafka import SimulatedCluster
 
 if TYPE_CHECKING:
     from pytest_orchestra.protocols.kafka_cluster import KafkaCluster
@@ -35,6 +36,7 @@ class KafkaProtocol:
 
     def __init__(self) -> None:
         self._clusters: dict[KafkaLogin, KafkaCluster] = {}
+        self._simulated: dict[tuple[str, str, str], SimulatedCluster] = {}
         self._contract = MessageContract()
 
     def parse_spec(self, path: Path, service_name: str) -> ProtocolSpec | None:  # noqa: ARG002  the port's
@@ -50,11 +52,16 @@ class KafkaProtocol:
         place = step.place or Place(step.alias or step.name or step.topic or "topic")
         faults = self._contract.find_faults(step, specs)
         problems = [Problem(Severity.ERROR, place, fact, hint) for fact, hint in faults]
+        doubts = self._contract.find_doubts(step, specs)
+        problems += [Problem(Severity.WARNING, place, fact, hint) for fact, hint in doubts]
         if not step.topic:
             problems.append(Problem(Severity.ERROR, place, "a Kafka step needs 'topic'"))
         if step.kind is StepKind.ACTION and step.value_template is None and step.key_expression is None:
             hint = "add 'valueTemplate' or 'keyExpression'"
             problems.append(Problem(Severity.ERROR, place, "the message has neither key nor value", hint))
+        if step.kind is StepKind.ASSERTION and step.value_schema is not None:
+            hint = "take it away: values that are read name their schema themselves"
+            problems.append(Problem(Severity.ERROR, place, "'valueSchema' says how a message is published", hint))
         written = (step.correlation_id_expr or "").strip()
         if written and written != ANY_CORRELATION:
             problems += _check_correlation(step.correlation_id_expr or "", place)
@@ -86,7 +93,7 @@ class KafkaProtocol:
 
     async def prepare(self, calls: Sequence[StepCall], since: datetime | None) -> None:
         """Listen to the topics that the assertions of a run look at. Raises what ``execute`` raises."""
-        by_cluster: dict[KafkaCluster, list[StepCall]] = {}
+        by_cluster: dict[KafkaCluster | SimulatedCluster, list[StepCall]] = {}
         for call in calls:
             if call.step.kind is StepKind.ASSERTION:
                 by_cluster.setdefault(self._cluster(call), []).append(call)
@@ -99,16 +106,24 @@ class KafkaProtocol:
 
     async def release(self, run_id: str) -> None:
         """Forget what was kept for a run."""
-        for cluster in self._clusters.values():
+        clusters: list[KafkaCluster | SimulatedCluster] = [*self._clusters.values(), *self._simulated.values()]
+        for cluster in clusters:
             cluster.release(run_id)
 
     async def close(self) -> None:
         """Close every connection; a later call opens new ones."""
-        clusters, self._clusters = self._clusters, {}
-        for cluster in clusters.values():
+        clusters: list[KafkaCluster | SimulatedCluster] = [*self._clusters.values(), *self._simulated.values()]
+        self._clusters, self._simulated = {}, {}
+        for cluster in clusters:
             await cluster.close()
 
-    def _cluster(self, call: StepCall) -> KafkaCluster:
+    def _cluster(self, call: StepCall) -> KafkaCluster | SimulatedCluster:
+        alias, profile = cluster_profile(call.environment, call.address.get("clusterAlias"))
+        if profile.simulated:  # one that has another address is another cluster
+            named = (call.environment.name, alias, profile.bootstrap_servers)
+            if named not in self._simulated:
+                self._simulated[named] = SimulatedCluster(alias)
+            return self._simulated[named]
         login = KafkaLogin.of(call)
         known = self._clusters.get(login)
         if known is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import time
 from collections.abc import Coroutine, Iterable
 from contextlib import suppress
@@ -14,8 +15,8 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from pytest_orchestra.data.redaction import mask_headers, shorten
 from pytest_orchestra.engine.ports import CallTimeoutError, Reply, StepCall
-from pytest_orchestra.errors import OrchestraError, StepError
-from pytest_orchestra.model.json import JsonObject
+from pytest_orchestra.errors import OrchestraError, StepError, UnusableEnvironmentError
+from pytest_orchestra.model.json import JsonObject, JsonValue
 from pytest_orchestra.model.run import Exchange
 from pytest_orchestra.protocols.journal import read_journal
 from pytest_orchestra.protocols.kafka_connection import (
@@ -30,7 +31,7 @@ from pytest_orchestra.protocols.kafka_journal import KafkaJournal
 from pytest_orchestra.protocols.kafka_login import KafkaLogin
 from pytest_orchestra.protocols.message_codec import encode_value, message_headers, text_of
 from pytest_orchestra.protocols.message_matching import MessageQuery
-from pytest_orchestra.protocols.schema_registry import SchemaRegistry
+from pytest_orchestra.protocols.schema_registry import PLAIN_VALUE, SchemaRegistry, WrittenValue
 from pytest_orchestra.protocols.shell import quote_word
 
 __all__ = ["KafkaCluster"]
@@ -127,7 +128,7 @@ class KafkaCluster:
         topic, key, value = _topic(call), call.message.get("key"), call.message.get("value")
         always = {call.correlation_header: call.correlation_id, "traceparent": call.trace_parent}
         headers = message_headers(call.headers, **always)
-        request: JsonObject = {
+        request: dict[str, JsonValue] = {
             "cluster": self.login.alias,
             "servers": self.login.address,
             "topic": topic,
@@ -135,7 +136,10 @@ class KafkaCluster:
             "headers": mask_headers(headers),
             "value": shorten(value, _SHOWN_LIMIT),
         }
-        raw_key, raw_value = None if key is None else text_of(key).encode(), encode_value(value)
+        raw_key, written = None if key is None else text_of(key).encode(), await self._write(call, topic, value)
+        raw_value = written.raw
+        if written.schema:
+            request["schema"] = written.schema
         if raw_key is None and raw_value is None:
             raise StepError("the message has neither key nor value", place=call.step.place, hint=_ADD)
         command = self._command(topic, raw_key, raw_value, mask_headers(headers))
@@ -157,6 +161,24 @@ class KafkaCluster:
             raise await self._why(error) from None
         response = {"topic": topic, "partition": put.partition, "offset": put.offset, "timestamp": put.timestamp}
         return Reply(response, Exchange(request, response, command))
+
+    async def _write(self, call: StepCall, topic: str, value: JsonValue) -> WrittenValue:
+        """Give the bytes of a value to publish; raise what is wrong with it, at the place of its step."""
+        wanted = call.step.value_schema
+        if self._registry is None:
+            if wanted is not None and wanted != PLAIN_VALUE:
+                raise UnusableEnvironmentError(
+                    f"{self.login.subject} has no schema registry, where subject '{wanted}' would be",
+                    hint=f"add 'schemaRegistry' to '{self.login.alias}' in environment '{self.login.environment}'",
+                )
+            return WrittenValue(encode_value(value), {})
+        try:
+            async with asyncio.timeout(call.timeout_s):
+                return await self._registry.write(value, topic, wanted, may_break=call.step.breaks_contract)
+        except TimeoutError:
+            raise self._registry.silent() from None
+        except StepError as error:
+            raise StepError(error.fact, place=call.step.place, hint=error.hint) from None
 
     async def _sent(self, sending: Coroutine[Any, Any, _Put]) -> _Put:
         """Give what comes of sending, unless the brokers are gone: the library would try for a long time.
@@ -265,7 +287,14 @@ class KafkaCluster:
             words += ["-H", f"{name}={text}"]
         if value is None:
             return _joined([*words, "-Z"]) + " <<< ''"
-        shown = shorten(value.decode(), _SHOWN_LIMIT)
+        try:
+            text = value.decode() if value[:1] != b"\0" else None
+        except UnicodeDecodeError:
+            text = None
+        if text is None:  # of a registry: bytes, which are sent as one message only from a file
+            coded = base64.b64encode(value).decode()
+            return f"printf %s {quote_word(coded)} | base64 -d | {_joined([*words, '/dev/stdin'])}"
+        shown = shorten(text, _SHOWN_LIMIT)
         return f"printf %s {quote_word(str(shown))} | {_joined(words)}"
 
 

@@ -16,7 +16,7 @@ from pytest_orchestra.model.environment import Environment, KafkaClusterProfile
 from pytest_orchestra.model.secret import Secret
 from pytest_orchestra.protocols.suggestion import suggest
 
-__all__ = ["KafkaLogin", "RegistryLogin"]
+__all__ = ["KafkaLogin", "RegistryLogin", "cluster_profile"]
 
 _DEFAULT_PORT: Final = 9092
 _PROTOCOLS: Final = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
@@ -61,7 +61,7 @@ class KafkaLogin:
         ``UnusableEnvironmentError``.
         """
         environment = call.environment
-        alias, profile = _profile(environment, call.address.get("clusterAlias"))
+        alias, profile = cluster_profile(environment, call.address.get("clusterAlias"))
         settings = _settings(call, alias, profile)
         user = _secret(call, alias, profile.username_ref) or _text(settings, "username")
         password = _secret(call, alias, profile.password_ref) or _text(settings, "password")
@@ -162,7 +162,8 @@ class KafkaLogin:
         return self.key_password.reveal()
 
 
-def _profile(environment: Environment, alias: object) -> tuple[str, KafkaClusterProfile]:
+def cluster_profile(environment: Environment, alias: object) -> tuple[str, KafkaClusterProfile]:
+    """Give the cluster of that alias, the only one if it is None, with its name. Raises ``UnknownAliasError``."""
     known = environment.kafka_profiles
     if alias is None:
         if len(known) == 1:

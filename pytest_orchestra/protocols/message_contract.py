@@ -16,6 +16,7 @@ from pytest_orchestra.model.json import JsonObject, JsonValue
 from pytest_orchestra.model.run import Violation, ViolationType
 from pytest_orchestra.model.specification import ProtocolSpec
 from pytest_orchestra.protocols.contract import resolve_schema_ref
+from pytest_orchestra.protocols.message_fields import find_message_field_faults
 from pytest_orchestra.protocols.schema_check import SchemaFault, SchemaValidators, resolve_pointer
 from pytest_orchestra.protocols.suggestion import suggest
 
@@ -53,6 +54,14 @@ class MessageContract:
                 self._resolve(ref, step, specs)
             except _UnusableRefError as error:
                 yield error.fact, error.hint
+
+    def find_doubts(self, step: StepDefinition, specs: Mapping[str, ProtocolSpec]) -> Iterator[tuple[str, str]]:
+        """Say which fields an assertion expects of a message that none of its schemas has, each with a hint."""
+        try:
+            schemas = [self._resolve(ref, step, specs) for ref in step.schema_refs]
+        except _UnusableRefError:  # which is told as a fault
+            return
+        yield from find_message_field_faults(step, schemas)
 
     def judge(self, call: StepCall, reply: Reply, specs: Mapping[str, ProtocolSpec]) -> list[Violation]:
         """Hold the value of every message in a reply against every schema of the step.

@@ -118,9 +118,10 @@ class TokenStore:
         answer = _json(reply.content)
         if reply.status in _REFUSALS:
             reason = ": ".join(str(answer[key])[:_SHOWN] for key in ("error", "error_description") if answer.get(key))
+            suspects = "user and password" if answer.get("error") == "invalid_grant" else "client, secret and scopes"
             raise LoginRefusedError(
                 f"{subject} refuses: {reason or f'status {reply.status}'}",
-                hint="check client, secret and scopes of 'oauth2' in 'auth' of the service",
+                hint=f"check {suspects} of 'oauth2' in 'auth' of the service",
             )
         if reply.status != 200:  # noqa: PLR2004  the only status of a token
             raise UnreachableError(

@@ -94,7 +94,9 @@ def query_pairs(
 def header_text(name: str, value: JsonValue, explode: bool | None = None) -> str:
     """Give a header's value, not encoded (style ``simple``). Raises ``StepError`` for control characters."""
     subject = f"header '{name}'"
-    if isinstance(value, Mapping):
+    if isinstance(value, str):
+        text = value
+    elif isinstance(value, Mapping):
         sign = "=" if explode else ","
         text = ",".join(f"{k}{sign}{scalar_text(v, subject)}" for k, v in value.items() if v is not None)
     elif isinstance(value, (list, tuple)):
@@ -118,6 +120,8 @@ def cookie_text(cookies: JsonObject) -> str:
 
 def _flat(value: JsonValue, subject: str, safe: str) -> list[str]:
     """Give the encoded texts of a scalar, of a list's items, or of an object's names and values in turn."""
+    if isinstance(value, str):
+        return [quote(value, safe=safe)]
     if isinstance(value, Mapping):
         members = [(k, v) for k, v in value.items() if v is not None]
         return [quote(text, safe=safe) for k, v in members for text in (k, scalar_text(v, subject))]

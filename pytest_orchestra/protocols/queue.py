@@ -16,6 +16,8 @@ from pytest_orchestra.model.specification import Operation, ProtocolSpec
 from pytest_orchestra.model.vocabulary import StepKind
 from pytest_orchestra.problem import Place, Problem, Severity
 from pytest_orchestra.protocols.message_contract import MessageContract
+from pytest_orchestra.protocols.rabbitmq_login import broker_profile
+from pytest_orchestra.protocols.simulated_queue import SimulatedBroker
 
 if TYPE_CHECKING:
     from pytest_orchestra.protocols.rabbitmq_session import BrokerSession
@@ -36,6 +38,7 @@ class QueueProtocol:
 
     def __init__(self) -> None:
         self._session: BrokerSession | None = None
+        self._simulated: dict[tuple[str, str, str], SimulatedBroker] = {}
         self._contract = MessageContract()
 
     def parse_spec(self, path: Path, service_name: str) -> ProtocolSpec | None:  # noqa: ARG002  the port's
@@ -50,7 +53,9 @@ class QueueProtocol:
         """Say what is wrong with where a message goes or comes from, and with the schemas that the step names."""
         place = step.place or Place(step.alias or step.name or step.exchange or step.queue_name or "queue")
         faults = [*_find_faults(step), *self._contract.find_faults(step, specs)]
-        return [Problem(Severity.ERROR, place, fact, hint) for fact, hint in faults]
+        problems = [Problem(Severity.ERROR, place, fact, hint) for fact, hint in faults]
+        doubts = self._contract.find_doubts(step, specs)
+        return problems + [Problem(Severity.WARNING, place, fact, hint) for fact, hint in doubts]
 
     async def execute(self, call: StepCall, specs: Mapping[str, ProtocolSpec]) -> Reply:
         """Publish a message, or look for messages. Raises what the port says.
@@ -62,7 +67,8 @@ class QueueProtocol:
             raise StepError(fact, place=call.step.place, hint=hint)
         if call.step.kind is StepKind.ACTION and not call.step.breaks_contract:
             self._contract.refuse_broken(call, specs)
-        return await self._open(call.step).execute(call)
+        simulated = self._simulated_broker(call)
+        return await (self._open(call.step) if simulated is None else simulated).execute(call)
 
     def may_repeat(self, step: StepDefinition, specs: Mapping[str, ProtocolSpec]) -> bool:  # noqa: ARG002  the port's
         """Say yes: the message has the same id again, and consumers of AMQP must expect to get messages twice."""
@@ -74,23 +80,48 @@ class QueueProtocol:
 
     async def prepare(self, calls: Sequence[StepCall], since: datetime | None) -> None:
         """Listen at every exchange that assertions of the run name; queues need nothing. Raises what the port says."""
-        if calls:
-            await self._open(calls[0].step).prepare(calls, since)
+        real: list[StepCall] = []
+        imagined: dict[SimulatedBroker, list[StepCall]] = {}
+        for call in calls:
+            simulated = self._simulated_broker(call)
+            (real if simulated is None else imagined.setdefault(simulated, [])).append(call)
+        for broker, own in imagined.items():
+            await broker.prepare(own, since)
+        if real:
+            await self._open(real[0].step).prepare(real, since)
 
     async def news(self, call: StepCall, longest_s: float) -> None:
         """Return when another message has come to the exchange; into a queue, one looks again after ``longest_s``."""
-        await self._open(call.step).news(call, longest_s)
+        simulated = self._simulated_broker(call)
+        await (self._open(call.step) if simulated is None else simulated).news(call, longest_s)
 
     async def release(self, run_id: str) -> None:
         """Forget the messages of a run."""
+        for broker in self._simulated.values():
+            broker.release(run_id)
         if self._session is not None:
             self._session.release(run_id)
 
     async def close(self) -> None:
         """Close every connection; a later call opens new ones."""
+        simulated, self._simulated = self._simulated, {}
+        for broker in simulated.values():
+            await broker.close()
         session, self._session = self._session, None
         if session is not None:
             await session.close()
+
+    def _simulated_broker(self, call: StepCall) -> SimulatedBroker | None:
+        """Give the broker of a call if it is a simulated one."""
+        if not any(profile.simulated for profile in call.environment.queue_profiles.values()):
+            return None
+        alias, profile = broker_profile(call.environment, call.address.get("brokerAlias"))
+        if not profile.simulated:
+            return None
+        named = (call.environment.name, alias, profile.endpoint)  # one that has another address is another broker
+        if named not in self._simulated:
+            self._simulated[named] = SimulatedBroker(alias, profile)
+        return self._simulated[named]
 
     def _open(self, step: StepDefinition) -> BrokerSession:
         if self._session is None:

@@ -19,6 +19,7 @@ from pytest_orchestra.errors import OrchestraError, StepError, UnreachableError
 from pytest_orchestra.model.json import JsonObject
 from pytest_orchestra.model.run import Exchange
 from pytest_orchestra.protocols.journal import Journal, read_journal
+from pytest_orchestra.protocols.listening_point import ListeningPoint, has_wildcard
 from pytest_orchestra.protocols.message_matching import MessageQuery
 from pytest_orchestra.protocols.rabbitmq_connection import (
     DRIVER_ERRORS,
@@ -28,39 +29,15 @@ from pytest_orchestra.protocols.rabbitmq_connection import (
 from pytest_orchestra.protocols.rabbitmq_login import BrokerLogin
 from pytest_orchestra.protocols.rabbitmq_message import read_message
 
-__all__ = ["ExchangeListener", "ListeningPoint"]
+__all__ = ["ExchangeListener"]
 
-_EVERYTHING: Final = "#"
-_USUAL_HEADER: Final = "X-Correlation-ID"
 _LISTEN_LIMIT_S: Final = 30.0
 _ALIVE_S: Final = 1.0
 _ANSWER_LIMIT_S: Final = 5.0
 _BOUND_S: Final = 2.0
 """How long a binding is taken to be there: it goes, without a word, with an exchange that is deleted and made anew."""
 
-_WILDCARD: Final = re.compile(r"(^|\.)[*#](\.|$)")
 _OTHER_TYPE: Final = re.compile(r"inequivalent arg 'type' .* but current is '([^']+)'")
-
-
-@dataclass(frozen=True, slots=True)
-class ListeningPoint:
-    """An exchange, the pattern of routing keys that is listened to, and the header that tells whose a message is."""
-
-    exchange: str
-    pattern: str
-    correlation_header: str
-
-    @classmethod
-    def of(cls, call: StepCall) -> ListeningPoint:
-        """Take it from a call that has an ``exchange``; without ``routingKey`` it is everything."""
-        pattern = call.address.get("routingKey")
-        return cls(
-            str(call.address["exchange"]), _EVERYTHING if pattern is None else str(pattern), call.correlation_header
-        )
-
-    def __str__(self) -> str:
-        address = f"{self.exchange}/{self.pattern}"
-        return address if self.correlation_header == _USUAL_HEADER else f"{address} ({self.correlation_header})"
 
 
 @dataclass(slots=True, eq=False)
@@ -252,7 +229,7 @@ class ExchangeListener:
         The broker tells the type of an exchange only by refusing another: that of a topic. Where this user may not even
         ask so, the pattern is taken for good.
         """
-        if await self._ask_type(point.exchange) == "direct" and _WILDCARD.search(point.pattern):
+        if await self._ask_type(point.exchange) == "direct" and has_wildcard(point.pattern):
             raise StepError(
                 f"{self._login.subject}: exchange '{point.exchange}' is of type 'direct', to which "
                 f"'{point.pattern}' is no pattern",

@@ -16,7 +16,7 @@ from pytest_orchestra.model.environment import Environment, QueueBrokerProfile
 from pytest_orchestra.model.secret import Secret
 from pytest_orchestra.protocols.suggestion import suggest
 
-__all__ = ["BrokerLogin"]
+__all__ = ["BrokerLogin", "broker_profile"]
 
 _PORTS: Final = {"amqp": 5672, "amqps": 5671}
 _DEFAULT_USER: Final = "guest"
@@ -50,7 +50,7 @@ class BrokerLogin:
         ``UnusableEnvironmentError``.
         """
         environment = call.environment
-        alias, profile = _profile(environment, call.address.get("brokerAlias"))
+        alias, profile = broker_profile(environment, call.address.get("brokerAlias"))
         url = _url(environment, alias, profile)
         user, password = _credentials(call, alias, profile, url)
         folder = Path(environment.place.file).parent if environment.place else Path()
@@ -121,7 +121,8 @@ def _file(folder: Path, name: str | None) -> Path | None:
     return None if name is None else folder / Path(name).expanduser()
 
 
-def _profile(environment: Environment, alias: object) -> tuple[str, QueueBrokerProfile]:
+def broker_profile(environment: Environment, alias: object) -> tuple[str, QueueBrokerProfile]:
+    """Give the broker of that alias, the only one if it is None, with its name. Raises ``UnknownAliasError``."""
     known = environment.queue_profiles
     if alias is None:
         if len(known) == 1:

@@ -7,14 +7,14 @@ import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, cast
 from uuid import uuid4
 
 import aio_pika
 
 from pytest_orchestra.engine.ports import StepCall
-from pytest_orchestra.errors import StepError
 from pytest_orchestra.model.json import JsonValue
+from pytest_orchestra.protocols.amqp_headers import amqp_headers
 from pytest_orchestra.protocols.message_codec import decode_value, encode_value, header_of, text_of
 from pytest_orchestra.protocols.message_matching import Message
 
@@ -22,10 +22,6 @@ if TYPE_CHECKING:
     from aio_pika.abc import AbstractIncomingMessage
 
 __all__ = ["build_message", "read_message"]
-
-_TRACE_PARENT: Final = "traceparent"
-_LARGEST_INTEGER: Final = 2**63
-_LONGEST_NAME: Final = 128
 
 
 def read_message(incoming: AbstractIncomingMessage, address: str, correlation_header: str) -> Message:
@@ -62,20 +58,15 @@ def read_message(incoming: AbstractIncomingMessage, address: str, correlation_he
 def build_message(call: StepCall) -> aio_pika.Message:
     """Give the message that an action publishes. Raises ``StepError`` where a header cannot be sent.
 
-    Its id is the idempotency key, by which a consumer recognises what it has got already. Headers keep their types,
-    because those of an exchange of type ``headers`` are compared with them; a header that is null is left out.
+    Its id is the idempotency key, by which a consumer recognises what it has got already.
     """
     value = call.message.get("value")
-    headers = {name: _sent(name, entry, call) for name, entry in call.headers.items() if entry is not None}
-    given = {name.lower() for name in call.headers}
-    ours = {call.correlation_header: call.correlation_id, _TRACE_PARENT: call.trace_parent}
-    headers |= {name: text for name, text in ours.items() if text and name.lower() not in given}
     content_type = None
     if value is not None:
         content_type = "text/plain" if isinstance(value, str) else "application/json"
     return aio_pika.Message(
         body=encode_value(value) or b"",
-        headers=cast("Any", headers),  # which are narrower than the driver's, and its dictionaries invariant
+        headers=cast("Any", amqp_headers(call)),  # which are narrower than the driver's, and its dictionaries invariant
         content_type=content_type,
         content_encoding="utf-8" if content_type else None,
         correlation_id=call.correlation_id or None,
@@ -84,22 +75,6 @@ def build_message(call: StepCall) -> aio_pika.Message:
         timestamp=datetime.now(UTC),
         app_id="pytest-orchestra",
     )
-
-
-def _sent(name: str, value: JsonValue, call: StepCall) -> JsonValue:
-    """Give the value of a header, which must be one that the field tables of AMQP can hold."""
-    if isinstance(value, Mapping):
-        return {key: _sent(name, entry, call) for key, entry in value.items()}
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return [_sent(name, entry, call) for entry in value]
-    is_too_large = isinstance(value, int) and not -_LARGEST_INTEGER <= value < _LARGEST_INTEGER
-    if is_too_large or len(name.encode()) > _LONGEST_NAME:
-        raise StepError(
-            f"header '{name}' cannot be sent: AMQP has integers of 64 bits, under names of {_LONGEST_NAME} bytes",
-            place=call.step.place,
-            hint="send it as a text, or under a shorter name",
-        )
-    return value
 
 
 def _plain(value: object) -> JsonValue:

@@ -13,10 +13,11 @@ from pytest_orchestra.model.json import JsonObject
 from pytest_orchestra.model.run import Exchange
 from pytest_orchestra.model.vocabulary import StepKind
 from pytest_orchestra.protocols.journal import Journal, read_journal
+from pytest_orchestra.protocols.listening_point import ListeningPoint, is_listened_for
 from pytest_orchestra.protocols.message_matching import MessageQuery
 from pytest_orchestra.protocols.rabbitmq_browser import QueueBrowser
 from pytest_orchestra.protocols.rabbitmq_connection import BrokerConnection, quiet_driver
-from pytest_orchestra.protocols.rabbitmq_listener import ExchangeListener, ListeningPoint
+from pytest_orchestra.protocols.rabbitmq_listener import ExchangeListener
 from pytest_orchestra.protocols.rabbitmq_login import BrokerLogin
 from pytest_orchestra.protocols.rabbitmq_publisher import Publisher
 
@@ -98,11 +99,6 @@ class BrokerSession:
         if broker is None:
             broker = self._brokers[login] = _Broker.of(login)
         return broker
-
-
-def is_listened_for(call: StepCall) -> bool:
-    """Say whether a step is an assertion about what is published at an exchange."""
-    return call.step.kind is StepKind.ASSERTION and call.step.exchange is not None
 
 
 async def _look(broker: _Broker, login: BrokerLogin, call: StepCall) -> Reply:

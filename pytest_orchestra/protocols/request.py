@@ -39,6 +39,7 @@ _JSON = "application/json"
 _GROUPS = ("path", "query", "headers", "cookies")
 _INPUT_KEYS = (*_GROUPS, "body", "mediaType")
 _FRAMING_HEADERS = frozenset({"content-length", "transfer-encoding"})
+_SCHEME_AND_AUTHORITY = re.compile(r"^[^:/?]*://[^/?]*")
 _VARIABLE = re.compile(r"\{([^{}]+)\}")
 _HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
@@ -52,6 +53,12 @@ class HttpRequest:
     headers: Mapping[str, str]
     content: bytes | None = None
     body: JsonValue = None
+
+    @property
+    def target(self) -> str:
+        """What of the URL goes to the server: path and query, which begin with a slash."""
+        rest = _SCHEME_AND_AUTHORITY.sub("", self.url, count=1)
+        return rest if rest.startswith("/") else f"/{rest}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +74,9 @@ class BaseAddress:
     authorization: str | None = None
 
     @classmethod
+    @lru_cache(maxsize=256)
     def read(cls, base_url: str, service: str) -> BaseAddress:
-        """Read a base URL. Raises ``UnusableEnvironmentError`` where it is none."""
+        """Read a base URL; each is read once. Raises ``UnusableEnvironmentError`` where it is none."""
         try:
             parts = urlsplit(base_url.strip())
             host, port = parts.hostname, parts.port
@@ -172,7 +180,7 @@ def _find_path_faults(operation: Operation, given: JsonValue) -> Iterator[tuple[
     names = {} if given is None else given
     if not isinstance(names, Mapping) or any("{{" in name for name in names):
         return
-    wanted = list(dict.fromkeys(_VARIABLE.findall(operation.path)))
+    wanted = _path_names(operation.path)
     unknown = [name for name in names if name not in wanted]
     for name in wanted:
         if name not in names:
@@ -189,18 +197,17 @@ def _find_path_faults(operation: Operation, given: JsonValue) -> Iterator[tuple[
             )
 
 
+@lru_cache(maxsize=1024)
+def _path_names(path: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(_VARIABLE.findall(path)))
+
+
 def _group(data: JsonObject, name: str) -> JsonObject:
     return cast("JsonObject", data.get(name) or {})
 
 
-def _declared(operation: Operation, location: str) -> dict[str, Parameter]:
-    return {
-        p.name.lower() if location == "header" else p.name: p for p in operation.parameters if p.location == location
-    }
-
-
 def _path(operation: Operation, values: JsonObject) -> str:
-    declared = _declared(operation, "path")
+    declared = operation.declared["path"]
 
     def fill(match: re.Match[str]) -> str:
         name = match[1]
@@ -222,7 +229,7 @@ def _quoted_template(path: str) -> str:
 
 
 def _query(operation: Operation, values: JsonObject) -> str:
-    declared = _declared(operation, "query")
+    declared = operation.declared["query"]
     pairs: list[str] = []
     for name, value in values.items():
         parameter = declared.get(name)
@@ -236,7 +243,7 @@ def _query(operation: Operation, values: JsonObject) -> str:
 def _headers(
     operation: Operation, data: JsonObject, address: BaseAddress, profile_headers: Mapping[str, str]
 ) -> dict[str, str]:
-    declared = _declared(operation, "header")
+    declared = operation.declared["header"]
     merged: dict[str, tuple[str, JsonValue]] = {}
     if address.authorization is not None:
         merged["authorization"] = ("Authorization", address.authorization)
@@ -254,8 +261,11 @@ def _headers(
             raise StepError(f"'{name}' is no name of a header", hint="use letters, digits and hyphens")
         if key in _FRAMING_HEADERS:
             raise StepError(f"header '{name}' is for the client to write", hint="leave it out")
-        parameter = declared.get(key, Parameter(name, "header"))
-        written[name] = header_text(name, _written(value, parameter), parameter.explode)
+        parameter = declared.get(key)
+        if parameter is None:
+            written[name] = header_text(name, value)
+        else:
+            written[name] = header_text(name, _written(value, parameter), parameter.explode)
     return written
 
 

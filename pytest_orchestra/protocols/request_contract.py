@@ -105,12 +105,11 @@ class RequestJudge:
     def _value_faults(self, parameter: Parameter, spec: ProtocolSpec, value: JsonValue) -> Iterator[str]:
         if parameter.schema is None:
             return
-        place = pointer_to((_GROUPS[parameter.location], parameter.name))
         is_text = parameter.media_type is None
         for fault in self._validators.find_request_faults(
             spec, parameter.schema.uri, _sent(value) if is_text else value, is_text=is_text
         ):
-            yield _told(place, parameter.name, fault)
+            yield _told(pointer_to((_GROUPS[parameter.location], parameter.name)), parameter.name, fault)
 
     def _body_faults(
         self, operation: Operation, spec: ProtocolSpec, data: JsonObject, *, is_static: bool = False

@@ -116,10 +116,12 @@ class SchemaValidators:
         Raises ``DefinitionError`` where the specification's schema is of no use.
         """
         validator = self._validator(spec, uri)
+        if validator.is_valid(text):
+            return None
         items = [part.strip() for part in text.split(",")]
         typed = [_scalar(item) for item in items]
         reading: JsonValue = typed if len(items) > 1 else typed[0]
-        if any(validator.is_valid(candidate) for candidate in (text, reading, items, typed)):
+        if any(validator.is_valid(candidate) for candidate in (reading, items, typed)):
             return None
         return _fault(next(iter(validator.iter_errors(reading))))
 

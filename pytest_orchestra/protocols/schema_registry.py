@@ -1,26 +1,17 @@
 """Values that name their schema: Confluent's wire format, with Avro, Protobuf or JSON, by the schemas of a registry.
 
 The format is a zero byte, the number of the schema in four bytes, and the value ("Wire format", Confluent's
-documentation of the Schema Registry); values of any other beginning are read as they are without a registry.
+documentation of the Schema Registry); values of any other beginning are read as they are without a registry. What is
+published has the latest schema of its subject.
 """
 
 from __future__ import annotations
 
 import asyncio
-import base64
-import importlib.util
-import io
-import json
-import math
-import subprocess
-import sys
-import tempfile
-from collections.abc import Callable, Mapping, Sequence
-from datetime import date, datetime, time, timedelta
-from decimal import Decimal
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
-from uuid import UUID
+from urllib.parse import quote
 
 import httpx
 
@@ -28,42 +19,80 @@ from pytest_orchestra.errors import (
     LoginRefusedError,
     OrchestraError,
     StepError,
+    UnknownAliasError,
     UnreachableError,
     UnusableEnvironmentError,
 )
-from pytest_orchestra.model.json import JsonValue
+from pytest_orchestra.model.json import JsonObject, JsonValue
+from pytest_orchestra.protocols.avro_value import ValueMisfitError
 from pytest_orchestra.protocols.kafka_login import KafkaLogin, RegistryLogin
-from pytest_orchestra.protocols.message_codec import decode_value
+from pytest_orchestra.protocols.message_codec import decode_value, encode_value
+from pytest_orchestra.protocols.suggestion import suggest
+from pytest_orchestra.protocols.value_schema import AvroSchema, JsonSchema, ProtobufSchema, ValueSchema
 
-__all__ = ["SchemaRegistry", "json_of"]
+__all__ = ["PLAIN_VALUE", "SchemaRegistry", "WrittenValue"]
+
+PLAIN_VALUE: Final = "none"
+"""What ``valueSchema`` says of a value that is JSON or text, whatever the registry has."""
 
 _MAGIC: Final = 0
 _HEAD: Final = 5
 _TIMEOUT_S: Final = 5.0
-_VALUE_FILE: Final = "orchestra_value.proto"
-_PROTOC: Final = """
-import sys
-from importlib.resources import files
-from grpc_tools import protoc
-sys.exit(protoc.main(["protoc", *sys.argv[1:], "-I" + str(files("grpc_tools") / "_proto")]))
-"""
-_EXTRA: Final = "pip install 'pytest-orchestra[schema-registry]'"
 
-Decode = Callable[[bytes], JsonValue]
+
+@dataclass(frozen=True, slots=True)
+class WrittenValue:
+    """The bytes of a value, and for people by which schema they are written; empty for plain JSON and text."""
+
+    raw: bytes | None
+    schema: JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class _Subject:
+    """The latest version of a subject."""
+
+    name: str
+    version: int
+    number: int
+    schema: ValueSchema
+
+
+@dataclass(frozen=True, slots=True)
+class _Unreadable:
+    """A schema that nothing can be read or written by, and why."""
+
+    error: OrchestraError
+
+    def decode(self, body: bytes) -> JsonValue:  # noqa: ARG002  the protocol's
+        raise self.error
+
+    def encode(self, value: JsonValue, message: str | None) -> bytes:  # noqa: ARG002  the protocol's
+        raise self.error
 
 
 class SchemaRegistry:
-    """Reads values by the schemas of a registry; each schema is fetched once."""
+    """Reads and writes values by the schemas of a registry; each schema is fetched once."""
 
     def __init__(self, cluster: KafkaLogin, login: RegistryLogin) -> None:
         self._cluster = cluster
         self._login = login
-        self._decoders: dict[int, Decode] = {}
+        self._schemas: dict[int, ValueSchema] = {}
+        self._subjects: dict[str, _Subject] = {}
+        self._learning = asyncio.Lock()
         self._client: httpx.AsyncClient | None = None
 
     @property
     def _subject(self) -> str:
         return f"schema registry of cluster '{self._cluster.alias}' at '{self._login.url}'"
+
+    @property
+    def _correct(self) -> str:
+        return f"correct 'schemaRegistry' of '{self._cluster.alias}' in environment '{self._cluster.environment}'"
+
+    def silent(self) -> UnreachableError:
+        """Give what is wrong with a registry that takes too long."""
+        return UnreachableError(f"{self._subject}: no answer came in time", hint=f"start it, or {self._correct}")
 
     async def check(self) -> None:
         """Raise what is wrong with the registry: ``UnreachableError``, ``LoginRefusedError``."""
@@ -78,11 +107,9 @@ class SchemaRegistry:
         if raw is None or len(raw) < _HEAD or raw[0] != _MAGIC:
             return decode_value(raw)
         number = int.from_bytes(raw[1:_HEAD], "big")
-        decode = self._decoders.get(number)
-        if decode is None:
-            decode = await self._learn(number)
+        schema = self._schemas.get(number) or await self._learn(number)
         try:
-            return decode(raw[_HEAD:])
+            return schema.decode(raw[_HEAD:])
         except OrchestraError:
             raise
         except Exception as error:  # noqa: BLE001  the libraries raise whatever comes up while they read
@@ -91,36 +118,90 @@ class SchemaRegistry:
                 hint="see what the producer writes",
             ) from None
 
+    async def write(self, value: JsonValue, topic: str, wanted: str | None, *, may_break: bool = False) -> WrittenValue:
+        """Give a value to publish, by the latest schema of its subject.
+
+        ``wanted`` is what the step says, ``subject`` or ``subject#message``; without it the subject is that of the
+        topic ("TopicNameStrategy"), and a value whose topic has none is plain JSON or text. One that may break its
+        schema and does is plain, too. Raises ``UnknownAliasError`` where a subject that is named is not there,
+        ``StepError`` where the value does not fit, and what :meth:`decode` raises.
+        """
+        if value is None or wanted == PLAIN_VALUE:
+            return WrittenValue(encode_value(value), {})
+        name, _, message = (wanted or "").partition("#")
+        subject = await self._latest(name or f"{topic}-value")
+        if subject is None:
+            if not wanted:
+                return WrittenValue(encode_value(value), {})
+            known = await self._get("/subjects")
+            raise UnknownAliasError(
+                f"{self._subject} has no subject '{name or f'{topic}-value'}'",
+                hint=suggest(name, known, "correct 'valueSchema', or register its schema"),
+            )
+        told: JsonObject = {"subject": subject.name, "version": subject.version, "id": subject.number}
+        try:
+            body = subject.schema.encode(value, message or None)
+        except ValueMisfitError as error:
+            if may_break:
+                return WrittenValue(encode_value(value), {})
+            raise StepError(
+                f"the message does not fit version {subject.version} of subject '{subject.name}' "
+                f"of the {self._subject}: {error}",
+                hint="correct 'valueTemplate', or set 'breaksContract: true' if that is the purpose",
+            ) from None
+        return WrittenValue(bytes([_MAGIC]) + subject.number.to_bytes(4, "big") + body, told)
+
     async def close(self) -> None:
         """Close the connections."""
         client, self._client = self._client, None
         if client is not None:
             await client.aclose()
 
-    async def _learn(self, number: int) -> Decode:
-        """Give what decodes the values of a schema; what the registry says once of a schema holds for good."""
-        try:
-            decode = await self._fetch(number)
-        except (UnreachableError, LoginRefusedError):
-            raise
-        except OrchestraError as error:
-            decode = _always(error)
-        self._decoders[number] = decode
-        return decode
+    async def _latest(self, name: str) -> _Subject | None:
+        """Give the latest version that a subject had when it was first asked for; None where there is none yet."""
+        known = self._subjects.get(name)
+        if known is None:
+            found = await self._get(f"/subjects/{quote(name, safe='')}/versions/latest", or_none=True)
+            if found is None:
+                return None
+            number = int(found["id"])
+            schema = self._schemas.get(number) or await self._learn(number)
+            known = self._subjects[name] = _Subject(name, int(found["version"]), number, schema)
+        return known
 
-    async def _fetch(self, number: int) -> Decode:
+    async def _learn(self, number: int) -> ValueSchema:
+        """Give what reads the values of a schema; what the registry says once of a schema holds for good."""
+        async with self._learning:
+            known = self._schemas.get(number)
+            if known is None:
+                try:
+                    known = await self._fetch(number)
+                except (UnreachableError, LoginRefusedError):
+                    raise
+                except OrchestraError as error:
+                    known = _Unreadable(error)
+                self._schemas[number] = known
+            return known
+
+    async def _fetch(self, number: int) -> ValueSchema:
         found = await self._get(f"/schemas/ids/{number}")
         kind = str(found.get("schemaType", "AVRO"))
-        if kind == "JSON":
-            return decode_value
-        if kind == "AVRO":
-            return await self._avro(found)
-        if kind == "PROTOBUF":
-            return await self._protobuf(found)
-        raise StepError(
-            f"{self._subject} has schema {number} of type '{kind}', which is not read",
-            hint="use 'AVRO', 'PROTOBUF' or 'JSON'",
-        )
+        if kind not in ("AVRO", "PROTOBUF", "JSON"):
+            raise StepError(
+                f"{self._subject} has schema {number} of type '{kind}', which is not read",
+                hint="use 'AVRO', 'PROTOBUF' or 'JSON'",
+            )
+        text, others = str(found["schema"]), await self._referenced(found)
+        try:
+            if kind == "AVRO":
+                return AvroSchema.of(text, others)
+            if kind == "JSON":
+                return JsonSchema.of(text, others, f"{self._subject} (schema {number})")
+            return await asyncio.to_thread(ProtobufSchema.of, text, others, self._subject)
+        except OrchestraError:
+            raise
+        except Exception as error:  # noqa: BLE001  the libraries raise whatever comes up while they read
+            raise StepError(f"schema {number} of the {self._subject} cannot be read: {error}", hint="see it") from None
 
     async def _referenced(self, found: Mapping[str, Any]) -> list[tuple[str, str]]:
         """Give the names and texts of the schemas that one builds upon, those first that nothing else needs."""
@@ -132,78 +213,12 @@ class SchemaRegistry:
             texts[str(reference["name"])] = str(other["schema"])
         return list(texts.items())
 
-    async def _avro(self, found: Mapping[str, Any]) -> Decode:
-        try:
-            import fastavro  # noqa: PLC0415  an extra
-        except ImportError:
-            raise _missing("fastavro", "Avro") from None
-        named: dict[str, Any] = {}
-        for _, text in await self._referenced(found):
-            fastavro.parse_schema(json.loads(text), named_schemas=named)
-        schema = fastavro.parse_schema(json.loads(found["schema"]), named_schemas=named)
-
-        def decode(body: bytes) -> JsonValue:
-            return json_of(fastavro.schemaless_reader(io.BytesIO(body), schema, None))
-
-        return decode
-
-    async def _protobuf(self, found: Mapping[str, Any]) -> Decode:
-        try:
-            from google.protobuf import (  # noqa: PLC0415  an extra
-                descriptor_pb2,
-                descriptor_pool,
-                json_format,
-                message_factory,
-            )
-        except ImportError:
-            raise _missing("protobuf", "Protobuf") from None
-        texts = {**dict(await self._referenced(found)), _VALUE_FILE: str(found["schema"])}
-        files = descriptor_pb2.FileDescriptorSet.FromString(await asyncio.to_thread(self._compile, texts))
-        pool = descriptor_pool.DescriptorPool()
-        for file in files.file:  # each after those that it imports
-            pool.AddSerializedFile(file.SerializeToString())
-        own = files.file[-1]
-
-        def decode(body: bytes) -> JsonValue:
-            indexes, at = _message_indexes(body)
-            descriptor = pool.FindMessageTypeByName(_message_name(own, indexes))
-            message = message_factory.GetMessageClass(descriptor)()
-            message.ParseFromString(body[at:])
-            value: JsonValue = json_format.MessageToDict(
-                message, always_print_fields_with_no_presence=True, descriptor_pool=pool
-            )
-            return value
-
-        return decode
-
-    def _compile(self, texts: Mapping[str, str]) -> bytes:
-        """Give the descriptors of Protobuf files, the last of them last. Raises ``StepError``."""
-        if importlib.util.find_spec("grpc_tools") is None:
-            raise _missing("grpcio-tools", "Protobuf")
-        with tempfile.TemporaryDirectory(prefix="orchestra-schemas-") as name:
-            folder, result = Path(name) / "files", Path(name) / "result"
-            for file, text in texts.items():
-                path = (folder / file).resolve()
-                if not path.is_relative_to(folder.resolve()):
-                    raise StepError(f"{self._subject} has a schema of the name '{file}'", hint="see its references")
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(text, encoding="utf-8")
-            options = ["-I.", "--include_imports", f"--descriptor_set_out={result}", _VALUE_FILE]
-            command = [sys.executable, "-c", _PROTOC, *options]
-            done = subprocess.run(  # noqa: S603  the command is ours, the schemas are files
-                command, cwd=folder, capture_output=True, text=True, timeout=60, check=False
-            )
-            if done.returncode != 0:
-                said = done.stderr.strip().partition("\n")[0].rstrip(".")
-                raise StepError(f"a schema of the {self._subject} cannot be compiled: {said}", hint="see the schema")
-            return result.read_bytes()
-
-    async def _get(self, path: str) -> Any:
+    async def _get(self, path: str, *, or_none: bool = False) -> Any:
         if self._client is None:
             login = self._login
             auth = (login.user.reveal(), login.password.reveal()) if login.user and login.password else None
             self._client = httpx.AsyncClient(auth=auth, timeout=_TIMEOUT_S)
-        correct = f"correct 'schemaRegistry' of '{self._cluster.alias}' in environment '{self._cluster.environment}'"
+        correct = self._correct
         try:
             answer = await self._client.get(self._login.url + path)
             if answer.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
@@ -214,81 +229,16 @@ class SchemaRegistry:
                 )
             if answer.is_success:
                 return answer.json()
+            if or_none and answer.status_code == httpx.codes.NOT_FOUND:
+                return None
             if answer.is_server_error:
                 raise UnreachableError(f"{self._subject} answers with {answer.status_code}", hint="see its log")
         except httpx.HTTPError as error:
-            reason = "no answer came in time" if isinstance(error, httpx.TimeoutException) else "it cannot be reached"
-            raise UnreachableError(f"{self._subject}: {reason}", hint=f"start it, or {correct}") from None
+            if isinstance(error, httpx.TimeoutException):
+                raise self.silent() from None
+            raise UnreachableError(f"{self._subject}: it cannot be reached", hint=f"start it, or {correct}") from None
         except ValueError:
             raise UnusableEnvironmentError(
                 f"{self._subject}: what answers is no schema registry", hint=correct
             ) from None
         raise UnusableEnvironmentError(f"{self._subject} answers '{path}' with {answer.status_code}", hint=correct)
-
-
-def _always(error: OrchestraError) -> Decode:
-    def decode(_: bytes) -> JsonValue:
-        raise error
-
-    return decode
-
-
-def _missing(package: str, what: str) -> StepError:
-    return StepError(f"{what} values need the package '{package}'", hint=_EXTRA)
-
-
-def _message_name(file: Any, indexes: Sequence[int]) -> str:
-    """Give the full name of a message of a file, by where it stands."""
-    names, kinds = [file.package] if file.package else [], file.message_type
-    for index in indexes:
-        names.append(kinds[index].name)
-        kinds = kinds[index].nested_type
-    return ".".join(names)
-
-
-def _message_indexes(body: bytes) -> tuple[list[int], int]:
-    """Give which message of a file a value is, from the outermost to the innermost, and where its bytes begin."""
-    count, at = _zigzag(body, 0)
-    if count == 0:  # short for the first message of the file
-        return [0], at
-    indexes = []
-    for _ in range(count):
-        index, at = _zigzag(body, at)
-        indexes.append(index)
-    return indexes, at
-
-
-def _zigzag(body: bytes, at: int) -> tuple[int, int]:
-    number = shift = 0
-    while True:
-        byte = body[at]
-        at += 1
-        number |= (byte & 0x7F) << shift
-        shift += 7
-        if not byte & 0x80:
-            return (number >> 1) ^ -(number & 1), at
-
-
-def json_of(value: object) -> JsonValue:
-    """Give a value of Avro as JSON: moments in ISO 8601, bytes in base64, decimals as numbers."""
-    match value:
-        case None | bool() | int() | str():
-            return value
-        case float():
-            return value if math.isfinite(value) else str(value)
-        case Decimal():
-            whole = value == value.to_integral_value()
-            return int(value) if whole else float(value)
-        case bytes():
-            return base64.b64encode(value).decode()
-        case datetime() | date() | time():
-            return value.isoformat()
-        case timedelta():
-            return value.total_seconds()
-        case UUID():
-            return str(value)
-        case Mapping():
-            return {str(name): json_of(part) for name, part in value.items()}
-        case Sequence():
-            return [json_of(part) for part in value]
-    return str(value)

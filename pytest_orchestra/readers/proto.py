@@ -107,7 +107,7 @@ def specification_of(
     ordered = list(_in_order(files.file))
     pool = pool_of(files)
     uri = f"urn:grpc:{service_name}"
-    schemas = message_schemas(pool, _message_types(ordered))
+    schemas = message_schemas(pool, _message_types(ordered), uri)
     operations = tuple(_operations(ordered, uri, root))
     bare = FileDescriptorSet(file=[_without_source(each) for each in ordered])
     documents: dict[str, JsonValue] = {

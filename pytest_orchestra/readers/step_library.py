@@ -33,7 +33,7 @@ def read_step_libraries(files: Mapping[Path, Place | None]) -> list[StepLibrary]
             raise DefinitionError(
                 fact, place=place, hint=f"put it at '{path.parent.name}/{path.name}', or mend 'include'"
             )
-        library = found[path] = _read(path)
+        library = found[path] = _read(_from_here(path))
         waiting += [((path.parent / more).resolve(), library.place) for more in library.include]
     return list(found.values())
 
@@ -49,6 +49,12 @@ def place_custom_steps(steps: Mapping[str, CustomStep], source: Source) -> dict[
         own = [_placed(step, source.place(path)) for step, path in zip(custom.steps, paths, strict=True)]
         placed[name] = custom.model_copy(update={"steps": own})
     return placed
+
+
+def _from_here(path: Path) -> Path:
+    """Give an absolute path as messages show it: from where the user is, unless it is elsewhere."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
 
 
 def _read(path: Path) -> StepLibrary:

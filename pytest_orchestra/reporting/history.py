@@ -11,7 +11,7 @@ from pytest_orchestra.engine.ports import StoredRun
 from pytest_orchestra.model.run import RunStatus, SuiteRun
 from pytest_orchestra.reporting.summary import collect_facts, count_text, summary_text
 from pytest_orchestra.reporting.table import Cell, Column, table_lines
-from pytest_orchestra.reporting.terminal import failure_text
+from pytest_orchestra.reporting.terminal import failure_text, history_lines
 from pytest_orchestra.reporting.typography import Page, Tone, duration_text, label, moment_text, printable, wrap
 from pytest_orchestra.reporting.verdict import headline, mark_of, run_duration_ms, show_command, tone_of
 
@@ -124,23 +124,26 @@ def _one(stored: StoredRun, zone: tzinfo, page: Page) -> list[str]:
     run = stored.run
     began = moment_text(run.started_at, zone)
     lines = [f"began {began}, suite run {printable(run.suite_run_id)}" if began else f"suite run {run.suite_run_id}"]
-    if not run.status.is_final:
-        lines += _under_way(stored, zone)
-    wrapped = [line for each in lines for line in wrap(each, page.width)]
-    return [*text.split("\n"), "", *(page.ink(line, Tone.QUIET) for line in wrapped)]
+    said = [page.ink(line, Tone.QUIET) for each in lines for line in wrap(each, page.width)]
+    return [*text.split("\n"), "", *said, *_under_way(stored, zone, page)]
 
 
-def _under_way(stored: StoredRun, zone: tzinfo) -> list[str]:
-    """Say what the worker was doing when the store last heard of it."""
+def _under_way(stored: StoredRun, zone: tzinfo, page: Page) -> list[str]:
+    """Say what the worker was doing, and had seen, when the store last heard of it."""
     ended = {step.alias for step in stored.steps}
-    lines = [
-        f"step {label(intent.alias)} began {moment_text(intent.started_at, zone)} and has not ended"
-        + (f", attempt {intent.attempt}" if intent.attempt > 1 else "")
-        for intent in stored.intents
-        if intent.alias not in ended
-    ]
+    lines: list[str] = []
+    for intent in stored.intents:
+        if intent.alias in ended:
+            continue
+        fact = f"step {label(intent.alias)} began {moment_text(intent.started_at, zone)} and has not ended"
+        fact += f", attempt {intent.attempt}" if intent.attempt > 1 else ""
+        seen = intent.seen
+        looked = "" if seen is None else f", looked {'once' if seen.polls == 1 else f'{seen.polls} times'}:"
+        lines += [page.ink(line, Tone.QUIET) for line in wrap(fact + looked, page.width)]
+        lines += [f"    {line}" for line in history_lines(seen.observations if seen else (), page)]
     if stored.owner:
-        lines.append(f"held by worker {printable(stored.owner)}")
+        holder = f"held by worker {printable(stored.owner)}"
+        lines += [page.ink(line, Tone.QUIET) for line in wrap(holder, page.width)]
     return lines
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Final
 
 from pytest_orchestra.engine.events import (
@@ -30,7 +30,7 @@ _ALARMING: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RunningScenario:
     """A TestRun under way: since when (seconds of the session's clock), at which step, after how many polls."""
 
@@ -40,13 +40,13 @@ class RunningScenario:
     polls: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ProgressState:
     """How far the session is: of ``total`` scenarios, those that run, by run id, and how many ended, by state."""
 
     total: int
-    running: Mapping[str, RunningScenario] = field(default_factory=dict)
-    done: Mapping[RunStatus, int] = field(default_factory=dict)
+    running: dict[str, RunningScenario] = field(default_factory=dict)
+    done: dict[RunStatus, int] = field(default_factory=dict)
 
     @property
     def finished(self) -> int:
@@ -65,29 +65,25 @@ class ProgressState:
 
 
 def advance(state: ProgressState, event: Event, now: float) -> ProgressState:
-    """Give the state after an event that came at ``now`` (seconds of the session's clock)."""
+    """Bring the state up to date with an event that came at ``now`` (seconds of the session's clock), and give it.
+
+    It is changed in place: events are as many as polls, and there may be a thousand scenarios in it.
+    """
     match event:
         case LockAwaited():
-            waiting = RunningScenario(event.run.key, now, f"lock {event.lock}")
-            return _with(state, event.run.id, waiting)
+            state.running[event.run.id] = RunningScenario(event.run.key, now, f"lock {event.lock}")
         case RunStarted():
-            return _with(state, event.run.id, RunningScenario(event.run.key, now))
+            state.running[event.run.id] = RunningScenario(event.run.key, now)
         case StepStarted() if known := state.running.get(event.run_id):
-            return _with(state, event.run_id, replace(known, step=event.alias, polls=0))
+            known.step, known.polls = event.alias, 0
         case StepPolled() if known := state.running.get(event.run_id):
-            return _with(state, event.run_id, replace(known, step=event.alias, polls=event.poll))
+            known.step, known.polls = event.alias, event.poll
         case StepFinished() if (known := state.running.get(event.run_id)) and known.step == event.result.alias:
-            return _with(state, event.run_id, replace(known, step=None, polls=0))
+            known.step, known.polls = None, 0
         case RunFinished():
-            running = {run_id: scenario for run_id, scenario in state.running.items() if run_id != event.run.id}
-            done = {**state.done, event.status: state.done.get(event.status, 0) + 1}
-            return replace(state, running=running, done=done)
-        case _:
-            return state
-
-
-def _with(state: ProgressState, run_id: str, scenario: RunningScenario) -> ProgressState:
-    return replace(state, running={**state.running, run_id: scenario})
+            state.running.pop(event.run.id, None)
+            state.done[event.status] = state.done.get(event.status, 0) + 1
+    return state
 
 
 def progress_line(state: ProgressState, now: float, width: int, *, separator: str = ", ", ellipsis: str = "...") -> str:
@@ -144,11 +140,11 @@ class LiveProgress:
 
     def expect(self, total: int) -> None:
         """Set how many scenarios there are, where that was not known before."""
-        self.state = replace(self.state, total=total)
+        self.state.total = total
 
     def on_event(self, event: Event) -> None:
         """Take one event and show what it changed."""
-        self.state = advance(self.state, event, self._clock())
+        advance(self.state, event, self._clock())
         self.show()
 
     def show(self) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Final
 
 from pytest_orchestra.engine.events import RunFinished
-from pytest_orchestra.model.run import RunStatus, SuiteRun, ViolationType
+from pytest_orchestra.model.run import RunStatus, SuiteRun, SuiteRunStatus, ViolationType
 from pytest_orchestra.model.scenario import CriterionCoverage
 from pytest_orchestra.reporting.table import Cell, Column, table_lines
 from pytest_orchestra.reporting.typography import Page, Tone, duration_text, label, pad, printable, wrap
@@ -199,7 +200,11 @@ def _suite(suite_run: SuiteRun | None, page: Page) -> list[str]:
         return []
     status = suite_run.status
     state = page.ink(f"{mark_of(status, page.marks)} {status}", tone_of(status))
-    return [
+    lines = [
         _row("suite run", f"{printable(suite_run.id)}  {state}", page),
         _row("see it again", show_command(printable(suite_run.id)), page),
     ]
+    if status is SuiteRunStatus.CANCELLED:
+        key = shlex.quote(f"--orchestra-suite-run={printable(suite_run.key)}")
+        lines.append(_row("go on", f"pytest --orchestra --orchestra-resume {key}", page))
+    return lines

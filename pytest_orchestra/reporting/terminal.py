@@ -254,6 +254,7 @@ def _title(step: StepResult, page: Page) -> str:
     name = _name(step)
     element = f" ({label(step.element_id)})" if step.element_id else ""
     text = f"{label(step.alias)}: {name}{element}" if name else f"{label(step.alias)}{element}"
+    text = cut_end(text, max(page.width - 7, len(label(step.alias))), page.marks.ellipsis)
     rule = page.marks.rule
     tail = rule * max(page.width - cell_width(text) - 4, 2)
     return f"{page.ink(rule * 2, Tone.QUIET)} {page.ink(text, Tone.STRONG)} {page.ink(tail, Tone.QUIET)}"

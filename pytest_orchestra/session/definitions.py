@@ -27,6 +27,7 @@ from pytest_orchestra.readers.sidecar import read_sidecar, sidecar_path
 from pytest_orchestra.readers.step_library import read_step_libraries
 from pytest_orchestra.session.references import check_scenario, check_syntax
 from pytest_orchestra.session.simulation_check import check_simulations
+from pytest_orchestra.session.step_channels import is_grpc_file, with_channels
 
 __all__ = ["DATA_SUFFIXES", "DefinitionLoader", "Definitions"]
 
@@ -61,6 +62,7 @@ class Definitions:
 
 
 _USUAL: Final = "http"
+_GRPC: Final = "grpc"
 """What an ``endpointRef`` speaks that does not say."""
 
 
@@ -155,12 +157,13 @@ class DefinitionLoader:
                 reading.is_complete = False
                 reading.bindings = read_sidecar(sidecar)
                 reading.bindings, faults = _with_custom_steps(reading.bindings, file.parent)
+                reading.bindings = with_channels(reading.bindings)
                 reading.problems += faults
                 reading.is_complete = not faults
         bindings = reading.bindings
         for service, path in (bindings.specs if bindings else {}).items():
             with _collecting(reading.problems, sidecar):
-                spec = self._read_spec((file.parent / path).resolve(), service, bindings)
+                spec = self._read_spec(_from_here((file.parent / path).resolve()), service, bindings)
                 reading.specs[service] = spec
                 reading.problems.extend(spec.problems)
         is_complete, reading.is_complete = reading.is_complete, False
@@ -195,9 +198,10 @@ class DefinitionLoader:
             raise DefinitionError(
                 f"the specification of service '{service}' is missing: no file '{path.name}'",
                 place=bindings.place_of("specs", service) if bindings else None,
-                hint=f"put it at '{path.parent.name}/{path.name}', or mend 'specs'",
+                hint=f"put it at '{path}', or mend 'specs'",
             )
         protocol_id = _protocol_of(service, bindings, self._by_channel)
+        protocol_id = _GRPC if protocol_id == _USUAL and is_grpc_file(path) else protocol_id
         protocol = self._protocols.get(protocol_id)
         spec = protocol.parse_spec(path, service) if protocol else None
         if spec is None:
@@ -244,13 +248,24 @@ class DefinitionLoader:
         return faults
 
     def _check(self, step: StepDefinition, reading: _Reading) -> Iterable[Problem]:
+        place = step.place or Place("")
+        service = step.endpoint_ref.service_name if step.endpoint_ref else None
+        given = reading.bindings.specs if reading.bindings else {}
+        if service in given and service not in reading.specs:
+            fact = f"the specification of service '{service}' cannot be used"
+            return [Problem(Severity.ERROR, place, fact, "mend it first; its own problem says what is wrong")]
         protocol = self._by_channel.get(step.channel_type)
         if protocol is not None:
             return [*protocol.check(step, reading.specs), *check_syntax(step)]
-        place = step.place or Place("")
         served = ", ".join(sorted(self._by_channel))
         message = f"no protocol serves channel '{step.channel_type}'"
         return [Problem(Severity.ERROR, place, message, f"channels that are served: {served}")]
+
+
+def _from_here(path: Path) -> Path:
+    """Give an absolute path as messages show it: from where the user is, unless it is elsewhere."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
 
 
 def _general_clean_up(bindings: Bindings | None) -> list[list[StepDefinition]]:
@@ -363,7 +378,14 @@ def _with_references(suite: ScenarioSuite, reading: _Reading) -> ScenarioSuite:
             scenario,
             problems=(
                 *scenario.problems,
-                *check_scenario(scenario, data_sets, exported, reading.bindings.fixtures, reading.bindings.place),
+                *check_scenario(
+                    scenario,
+                    data_sets,
+                    exported,
+                    reading.bindings.fixtures,
+                    reading.bindings.place,
+                    reading.specs,
+                ),
             ),
         )
         for scenario in suite.scenarios

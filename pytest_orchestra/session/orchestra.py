@@ -70,6 +70,8 @@ class OrchestraSession:
     protocols: Mapping[str, ProtocolPlugin] = field(init=False)
     loader: DefinitionLoader = field(init=False)
     simulation: SessionSimulation = field(init=False)
+    ended: SuiteRun | None = field(default=None, init=False)
+    """The SuiteRun as this session left it; None where it had none, could not end it, or its store keeps none."""
     _host: LoopHost | None = None
     _store: RunStore | None = None
     _engine: Engine | None = None
@@ -85,6 +87,7 @@ class OrchestraSession:
             simulate=self.settings.simulate,
             distort=self.settings.distort,
             webhook_port=self.settings.webhook_port,
+            rehearses=bool(self.settings.rehearsal),
         )
 
     @property
@@ -217,9 +220,10 @@ class OrchestraSession:
                 closing.callback(_close_protocol, host, protocol)
             closing.callback(lambda: host.run(self.simulation.close()))
             if engine is not None:
-                closing.callback(self._end, host, engine, status)
+                closing.callback(self._end, host, engine, status, keeps=store is not None and store.keeps_runs)
 
-    def _end(self, host: LoopHost, engine: Engine, status: SuiteRunStatus) -> None:
+    def _end(self, host: LoopHost, engine: Engine, status: SuiteRunStatus, *, keeps: bool) -> None:
         self._owes = True
         host.run(engine.close(status))
         self._owes = False
+        self.ended = engine.suite_run if keeps else None

@@ -32,10 +32,11 @@ class WorkerPresence:
         """Take the lock, until :meth:`leave` or the end of the process."""
         if os.name != "posix":  # where nothing is known of others, leases tell it later
             return
-        self._folder.mkdir(parents=True, exist_ok=True)
-        self._forget_old()
-        self._descriptor = _open(self._folder / self._token)
-        _try_lock(self._descriptor)
+        with contextlib.suppress(OSError):  # of a project that can only be read, likewise
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._forget_old()
+            self._descriptor = _open(self._folder / self._token)
+            _try_lock(self._descriptor)
 
     def leave(self, *, owes: bool = False) -> None:
         """Give the lock back, and with it every trace of the worker, unless it ``owes`` leases or reports.

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pluggy
 
 from pytest_orchestra import hookspecs
 from pytest_orchestra.engine.ports import ProtocolPlugin
+from pytest_orchestra.session.project_plugins import find_project_plugins
 
 if TYPE_CHECKING:
     import pytest
@@ -50,9 +52,15 @@ def collect_protocols(hook: Any, config: pytest.Config | None) -> Mapping[str, P
     return found
 
 
-def command_hooks() -> Any:
-    """Give the hooks as the ``orchestra`` command has them: the built-in plugins without a pytest session."""
+def command_hooks(project: Sequence[Path] = ()) -> Any:
+    """Give the hooks as the ``orchestra`` command has them, without a pytest session.
+
+    The built-in plugins, and with folders and files of a ``project`` what its ``conftest.py`` and installed plugins
+    give. Raises ``SettingsError``.
+    """
     manager = pluggy.PluginManager("pytest")
     manager.add_hookspecs(hookspecs)
     manager.register(BuiltinProtocols(), "orchestra-builtin-protocols")
+    for plugin in find_project_plugins(project) if project else ():
+        manager.register(plugin)
     return manager.hook

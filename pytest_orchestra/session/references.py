@@ -13,11 +13,14 @@ from pytest_orchestra.errors import TemplateSyntaxError
 from pytest_orchestra.model.dataset import TestDataSet
 from pytest_orchestra.model.definition import StepDefinition
 from pytest_orchestra.model.scenario import ScenarioStep, TestScenario
+from pytest_orchestra.model.specification import ProtocolSpec
 from pytest_orchestra.problem import Place, Problem, Severity
 
 __all__ = ["check_scenario", "check_syntax"]
 
 _DATA_SETS_LOOKED_AT: Final = 1000
+_DATA_SETS_NAMED: Final = 3
+_DATA_SET: Final = "data set '{}'"
 _HINTS: Final = {"suite": "let a step export it with 'exportAs'", "fixture": "add it to 'fixtures'"}
 
 
@@ -36,25 +39,26 @@ def check_scenario(
     exported: Sequence[str] | None,
     fixtures: Sequence[str],
     place: Place | None = None,
+    specs: Mapping[str, ProtocolSpec] | None = None,
 ) -> list[Problem]:
     """Say which names the steps of a scenario read that nobody gives: steps, data, exports, fixtures.
 
     ``exported`` are the names that scenarios export, None where other files may export more. What a template guards
     itself, by ``default`` say, is left alone, and so is whatever lies deeper than the first name. That a data set
-    lacks something is a warning, because the scenario may have others.
+    lacks something is a warning, because the scenario may have others; so is that an earlier reply has no such field by
+    its specification, which is in ``specs``.
     """
     problems: list[Problem] = list(_check_locks(scenario, data_sets, place or Place("")))
-    earlier: list[str] = []
+    earlier: dict[str, StepDefinition] = {}
     for step in scenario.all_steps:
         names = _names_read(step.definition)
-        given: dict[str, Sequence[str]] = {"step": earlier, "steps": earlier, "fixture": fixtures}
+        given: dict[str, Sequence[str]] = {"step": [*earlier], "steps": [*earlier], "fixture": fixtures}
         if exported is not None:
             given["suite"] = exported
         problems += _unknown(step, names, given)
-        for name in scenario.data_sets[:_DATA_SETS_LOOKED_AT]:
-            of_data = _unknown(step, names, {"data": tuple(data_sets[name].data)}, owner=f"data set '{name}'")
-            problems += (replace(problem, severity=Severity.WARNING) for problem in of_data)
-        earlier.append(step.alias)
+        problems += _lacking(step, names, [data_sets[name] for name in scenario.data_sets[:_DATA_SETS_LOOKED_AT]])
+        problems += _unspecified(step, names, earlier, specs or {})
+        earlier[step.alias] = step.definition
     return list(dict.fromkeys(problems))
 
 
@@ -101,6 +105,40 @@ def _unknown(
             f"did you mean '{nearest[0]}'?" if nearest else _what_is_there(root, given[root]),
             element=step.element_id,
         )
+
+
+def _lacking(step: ScenarioStep, names: Iterable[str], data_sets: Iterable[TestDataSet]) -> Iterator[Problem]:
+    """Say what data sets lack that a step reads, once for all that lack the same."""
+    names, found = tuple(names), dict[str, list[tuple[str, Problem]]]()
+    for data_set in data_sets:
+        for problem in _unknown(step, names, {"data": tuple(data_set.data)}, owner=_DATA_SET.format(data_set.name)):
+            found.setdefault(problem.message.partition(",")[0], []).append((data_set.name, problem))
+    for lacking in found.values():
+        name, problem = lacking[0]
+        message = problem.message
+        if len(lacking) > 1:
+            listed = ", ".join(f"'{name}'" for name, _ in lacking[:_DATA_SETS_NAMED])
+            more = f" and {len(lacking) - _DATA_SETS_NAMED} more" if len(lacking) > _DATA_SETS_NAMED else ""
+            message = message.replace(f"{_DATA_SET.format(name)} has", f"data sets {listed}{more} have", 1)
+        yield replace(problem, severity=Severity.WARNING, message=message)
+
+
+def _unspecified(
+    step: ScenarioStep,
+    names: Iterable[str],
+    earlier: Mapping[str, StepDefinition],
+    specs: Mapping[str, ProtocolSpec],
+) -> Iterator[Problem]:
+    """Say what is read of earlier replies that they do not have by their specifications."""
+    from pytest_orchestra.protocols.reply_fields import find_later_faults  # noqa: PLC0415  not every session reads any
+
+    for path in sorted(names):
+        match path.split("."):
+            case ("step" | "steps", alias, "response", *inner) if alias in earlier and inner:
+                for fact, hint in find_later_faults(earlier[alias], ("response", *inner), specs):
+                    place = step.definition.place or Place(step.element_id)
+                    message = f"'{path}' is read, but {fact}"
+                    yield Problem(Severity.WARNING, place, message, hint, element=step.element_id)
 
 
 def _owner(root: str, step: ScenarioStep) -> str:

@@ -9,9 +9,11 @@ from pytest_orchestra.data.expressions import compile_expression
 from pytest_orchestra.data.templates import compile_template
 from pytest_orchestra.errors import TemplateError
 from pytest_orchestra.model.definition import Bindings
+from pytest_orchestra.model.grpc_operation import find_grpc_operation
 from pytest_orchestra.model.simulation import MessageRule, ReplyRule
-from pytest_orchestra.model.specification import ProtocolSpec
+from pytest_orchestra.model.specification import Operation, ProtocolSpec
 from pytest_orchestra.problem import Place, Problem, Severity
+from pytest_orchestra.session.reply_rule_check import AnswerCheck
 
 __all__ = ["check_simulations"]
 
@@ -22,8 +24,10 @@ def check_simulations(bindings: Bindings | None, specs: Mapping[str, ProtocolSpe
         assert bindings is not None
         place = bindings.place_of("simulations", name) or Place("")
         spec = specs.get(name)
+        answers = AnswerCheck(spec) if spec is not None else None
         for operation, rules in simulation.operations.items():
-            if spec is None or operation not in spec.operation:
+            found = _find(spec, operation)
+            if spec is None or found is None:
                 known = sorted({each.name for each in spec.operations}) if spec is not None else []
                 nearest = difflib.get_close_matches(operation, known, 1)
                 fact = f"simulation of '{name}': it has no operation '{operation}'"
@@ -32,12 +36,20 @@ def check_simulations(bindings: Bindings | None, specs: Mapping[str, ProtocolSpe
                 yield Problem(Severity.ERROR, place, fact, hint)
             for rule in rules:
                 yield from _rule_problems(name, rule, "request", place)
+                for fact, hint in answers.find_faults(found, rule) if answers is not None and found is not None else ():
+                    yield Problem(Severity.ERROR, place, f"simulation of '{name}': {fact}", hint)
         for message_rule in simulation.on_message:
             yield from _rule_problems(name, message_rule, "message", place)
 
 
+def _find(spec: ProtocolSpec | None, name: str) -> Operation | None:
+    if spec is None:
+        return None
+    return find_grpc_operation(spec, name) if spec.protocol_id == "grpc" else spec.operation.get(name)
+
+
 def _rule_problems(name: str, rule: ReplyRule | MessageRule, seen: str, place: Place) -> Iterator[Problem]:
-    roots = {seen, "state", "correlationId", "count"}
+    roots = {seen, "state", "correlationId", "count", "services"}
     written = rule.model_dump(mode="json", exclude={"when", "correlation_id_expr"}, exclude_none=True)
     try:
         read = compile_template(written, place).names

@@ -9,7 +9,7 @@ from typing import Final
 from pytest_orchestra.data.expressions import compile_expression
 from pytest_orchestra.data.operators import to_text
 from pytest_orchestra.data.templates import compile_template
-from pytest_orchestra.errors import UndefinedVariableError
+from pytest_orchestra.errors import DefinitionError, UndefinedVariableError
 from pytest_orchestra.generation.binding.schemas import Schemas, json_media_type, success_response
 from pytest_orchestra.generation.scaffold.samples import sample_body
 from pytest_orchestra.model.json import JsonObject, JsonValue
@@ -18,7 +18,7 @@ from pytest_orchestra.model.specification import Operation, ProtocolSpec, Respon
 from pytest_orchestra.simulation.contract import Contract
 from pytest_orchestra.simulation.memory import Recollection
 
-__all__ = ["Answer", "accepted_answer", "answer_to", "holds", "problem_answer", "remember"]
+__all__ = ["Answer", "accepted_answer", "answer_to", "holds", "problem_answer", "remember", "with_sent"]
 
 _PROBLEM: Final = "application/problem+json"
 _JSON: Final = "application/json"
@@ -67,9 +67,12 @@ def answer_to(
 ) -> Answer:
     """Give the answer to a request that keeps the contract; ``names`` are what templates see.
 
-    Raises ``TemplateError``.
+    Raises ``TemplateError``, and ``DefinitionError`` where the rule's status is none of HTTP.
     """
-    status = rule.status if rule is not None and rule.status is not None else _usual_status(operation)
+    asked = rule.status if rule is not None else None
+    if isinstance(asked, str):
+        raise DefinitionError(f"'{asked}' is no status of HTTP", hint="write a number: '404'")
+    status = _usual_status(operation) if asked is None else asked
     declared = _declared(operation, status)
     media_type = json_media_type(declared.media_types) if declared is not None else None
     written = media_type.media_type if media_type is not None else _JSON
@@ -90,7 +93,7 @@ def answer_to(
 
     body = sample_body(media_type, Schemas(spec), accepts).value
     if body not in media_type.examples:
-        body = _with_sent(body, names.get("request"), accepts)
+        body = with_sent(body, names.get("request"), accepts)
     return Answer(status, body, True, written, headers, delay_ms, schema)
 
 
@@ -110,7 +113,7 @@ def _declared(operation: Operation, status: int) -> ResponseSpec | None:
     return by_key.get(str(status)) or by_key.get(f"{status // 100}XX") or by_key.get("DEFAULT")
 
 
-def _with_sent(body: JsonValue, request: object, accepts: object) -> JsonValue:
+def with_sent(body: JsonValue, request: object, accepts: object) -> JsonValue:
     """Give a made body with what was sent under the names of its members, one by one as far as its schema allows."""
     if not isinstance(body, Mapping) or not isinstance(request, Mapping) or not callable(accepts):
         return body

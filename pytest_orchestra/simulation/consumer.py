@@ -75,6 +75,7 @@ class SimulatedConsumer:
                 "state": dict(known.state),
                 "correlationId": correlation_id,
                 "count": known.counts[subject] + 1,
+                "services": dict(participant.services),
             }
             if holds(rule, names):
                 known.counts[subject] += 1

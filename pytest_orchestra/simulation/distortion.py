@@ -11,7 +11,7 @@ from pytest_orchestra.errors import SettingsError
 from pytest_orchestra.generation.binding.schemas import Schema, Schemas
 from pytest_orchestra.model.json import JsonValue
 
-__all__ = ["CALLS", "MESSAGES", "Distortion", "DistortionKind", "distort"]
+__all__ = ["CALLS", "MESSAGES", "Distortion", "DistortionKind", "distort", "kinds_of"]
 
 _ALL: Final = "*"
 
@@ -62,6 +62,17 @@ class Distortion:
     def meets(self, participant: str, *subjects: str) -> bool:
         """Say whether this is about what a participant does under any of these names."""
         return self.participant == participant and (self.subject == _ALL or self.subject in subjects)
+
+
+def kinds_of(value: JsonValue) -> frozenset[DistortionKind]:
+    """Give the ways in which there is anything in a value to change."""
+    found: set[DistortionKind] = set()
+    for _, leaf, _schema in _leaves(value, (), {}, None):
+        if isinstance(leaf, (bool, str)):
+            found.add(DistortionKind.STATES)
+        elif isinstance(leaf, (int, float)):
+            found.add(DistortionKind.NUMBERS)
+    return frozenset(found)
 
 
 def distort(

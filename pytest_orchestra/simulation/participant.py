@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 from weakref import WeakValueDictionary
@@ -14,7 +14,8 @@ from pytest_orchestra.errors import OrchestraError
 from pytest_orchestra.model.json import JsonObject, JsonValue
 from pytest_orchestra.model.simulation import MessageRule, ReplyRule, SimulatedCall, SimulatedMessage, Simulation
 from pytest_orchestra.simulation.chance import Chances
-from pytest_orchestra.simulation.distortion import CALLS, MESSAGES, Distortion, DistortionKind, distort
+from pytest_orchestra.simulation.distortion import CALLS, MESSAGES, Distortion, DistortionKind, distort, kinds_of
+from pytest_orchestra.simulation.encounters import Encounters
 from pytest_orchestra.simulation.memory import Memory, Recollection
 from pytest_orchestra.simulation.messaging import MessageAddress, Messaging
 
@@ -36,7 +37,8 @@ _Sent = tuple[tuple[str, ...], int, Sending]
 class Participant:
     """One simulated participant: its behaviour, its memory, its luck and what it has on its way.
 
-    ``faults`` are what went wrong behind the scenes, where no reply could say so.
+    ``services`` are the base URLs of all services, which rules may call. ``faults`` are what went wrong behind the
+    scenes, where no reply could say so.
     """
 
     name: str
@@ -44,6 +46,8 @@ class Participant:
     correlation_header: str = "X-Correlation-ID"
     distortion: Distortion | None = None
     messaging: Messaging | None = None
+    encounters: Encounters | None = None
+    services: Mapping[str, str] = field(default_factory=dict)
     memory: Memory = field(default_factory=Memory)
     faults: list[str] = field(default_factory=list)
     chances: Chances = field(init=False)
@@ -62,6 +66,7 @@ class Participant:
             "state": dict(known.state),
             "correlationId": correlation_id,
             "count": known.counts[subject],
+            "services": dict(self.services),
         }
 
     def lag_s(self, correlation_id: str, subject: str, delay_ms: int) -> float:
@@ -136,6 +141,11 @@ class Participant:
         except Exception as error:  # noqa: BLE001  a protocol's own, or the network's: nobody waits for it here
             self.fault(f"{type(error).__name__}: {error}")
 
+    def meet(self, correlation_id: str, subject: str, kinds: Iterable[DistortionKind]) -> None:
+        """Note that something is given under this name that can be spoiled in these ways, if anyone wants to know."""
+        if self.encounters is not None:
+            self.encounters.note(correlation_id, self.name, subject, kinds)
+
     def is_spoiled(self, kind: DistortionKind, *subjects: str) -> bool:
         """Say whether what it does under any of these names is spoiled in that way."""
         found = self.distortion
@@ -149,9 +159,9 @@ class Participant:
 
     def _published(self, message: SimulatedMessage, names: JsonObject, correlation_id: str) -> _Sent:
         address = address_of(message, names)
-        rendered: dict[str, JsonValue] = {
-            "value": self._spoilt(compile_template(message.value).render(names), address.subject, MESSAGES)
-        }
+        value = compile_template(message.value).render(names)
+        self.meet(correlation_id, MESSAGES, kinds_of(value) | {DistortionKind.LOST})
+        rendered: dict[str, JsonValue] = {"value": self._spoilt(value, address.subject, MESSAGES)}
         if message.key is not None:
             rendered["key"] = compile_template(message.key).render(names)
         headers: JsonObject = {name: compile_template(text).render(names) for name, text in message.headers.items()}
@@ -166,7 +176,9 @@ class Participant:
 
     def _called(self, call: SimulatedCall, names: JsonObject, correlation_id: str) -> _Sent:
         url = to_text(compile_template(call.url).render(names))
-        body = self._spoilt(compile_template(call.body).render(names), CALLS)
+        written = compile_template(call.body).render(names)
+        self.meet(correlation_id, CALLS, kinds_of(written) | {DistortionKind.LOST})
+        body = self._spoilt(written, CALLS)
         headers = {self.correlation_header: correlation_id} if correlation_id else {}
         headers |= {name: to_text(compile_template(text).render(names)) for name, text in call.headers.items()}
         has_body = "body" in call.model_fields_set

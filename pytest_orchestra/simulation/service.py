@@ -15,7 +15,7 @@ from pytest_orchestra.model.simulation import ReplyRule
 from pytest_orchestra.model.specification import Operation, ProtocolSpec
 from pytest_orchestra.simulation.answer import Answer, accepted_answer, answer_to, holds, problem_answer, remember
 from pytest_orchestra.simulation.contract import Contract
-from pytest_orchestra.simulation.distortion import DistortionKind, distort
+from pytest_orchestra.simulation.distortion import DistortionKind, distort, kinds_of
 from pytest_orchestra.simulation.participant import Participant
 from pytest_orchestra.simulation.received_request import OperationFinder, ReceivedRequest, find_request_faults
 
@@ -154,6 +154,10 @@ class SimulatedService:
             names = {**names, "state": dict(known.state)}
             participant.act(rule, names, correlation_id)
         answer = answer_to(operation, self.spec, rule, names, self._contract)
+        kinds = kinds_of(answer.body)
+        participant.meet(
+            correlation_id, name, kinds | {DistortionKind.ACCEPTED} if answer.status >= _REFUSED else kinds
+        )
         await asyncio.sleep(participant.lag_s(correlation_id, name, answer.delay_ms))
         if is_lost or participant.is_spoiled(DistortionKind.LOST, name, operation.signature):
             return None

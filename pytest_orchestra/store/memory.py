@@ -104,16 +104,18 @@ class MemoryStore:
         self._suite_runs[begun.id] = begun
         return begun
 
-    async def end_suite_run(self, suite_run_id: str, status: SuiteRunStatus) -> None:
-        """Set the final state, unless another session holds runs of it; ``FAILED`` if another's runs have."""
+    async def end_suite_run(self, suite_run_id: str, status: SuiteRunStatus) -> SuiteRunStatus | None:
+        """Set the final state, unless another session holds runs of it; give the state that it has."""
         known, now = self._suite_runs.get(suite_run_id), self._clock()
         records = self._records_of(suite_run_id)
         is_held = any(record.until is not None and record.until >= now for record in records)
         if status is SuiteRunStatus.PASSED and any(record.run.status in _BAD for record in records):
             status = SuiteRunStatus.FAILED
-        if known is not None and not is_held:
-            self._suite_runs[suite_run_id] = replace(known, status=status, finished_at=self._clock())
-            self._wishes.pop(suite_run_id, None)
+        if known is None or is_held:
+            return None if known is None else known.status
+        self._suite_runs[suite_run_id] = replace(known, status=status, finished_at=self._clock())
+        self._wishes.pop(suite_run_id, None)
+        return status
 
     async def reap_runs(self, after_s: float, suite_run_id: str | None = None) -> Sequence[str]:
         """Set runs ``FAILED_STUCK`` whose workers died, and with which nobody went on; give their keys."""

@@ -9,7 +9,7 @@ from typing import Final, Protocol, runtime_checkable
 from pytest_orchestra.engine.ports import RunStore
 from pytest_orchestra.errors import SettingsError, StoreUnavailableError
 
-__all__ = ["PATIENCE_S", "migrate_store", "open_store"]
+__all__ = ["PATIENCE_S", "migrate_store", "open_store", "refuse_unknown_store"]
 
 PATIENCE_S: Final = 30.0
 
@@ -48,9 +48,19 @@ def open_store(url: str, *, tenant: str, cache_folder: Path, patience_s: float =
         from pytest_orchestra.store.postgres import PostgresStore  # noqa: PLC0415 - as above
 
         return PostgresStore(url, tenant, patience_s=patience_s)
+    raise _unknown(url)
+
+
+def refuse_unknown_store(url: str) -> None:
+    """Raise ``SettingsError`` for what is no store's name, long before anything is opened."""
+    if url not in ("memory", "embedded") and not url.startswith(_SCHEMES):
+        raise _unknown(url)
+
+
+def _unknown(url: str) -> SettingsError:
     scheme, separator, _rest = url.partition("://")
     shown = f"{scheme}://..." if separator else url  # what follows may hold a password
-    raise SettingsError(
+    return SettingsError(
         f"store: unknown store '{shown}'",
         hint="choose --orchestra-store=embedded, --orchestra-store=memory or --orchestra-store=postgresql://...",
     )

@@ -102,9 +102,10 @@ class PostgresStore:
         )
         return suite_run_of(rows[0])
 
-    async def end_suite_run(self, suite_run_id: str, status: SuiteRunStatus) -> None:
-        """Set the final state."""
-        await self._link.run("end_suite_run", {"suite_run_id": suite_run_id, "status": status})
+    async def end_suite_run(self, suite_run_id: str, status: SuiteRunStatus) -> SuiteRunStatus | None:
+        """Set the final state, unless another session holds runs of it; give the state that it has."""
+        rows = await self._link.run("end_suite_run", {"suite_run_id": suite_run_id, "status": status})
+        return SuiteRunStatus(rows[0]["status"]) if rows else None
 
     async def reap_runs(self, after_s: float, suite_run_id: str | None = None) -> Sequence[str]:
         """Set runs ``FAILED_STUCK`` whose workers died, and with which nobody went on; give their keys."""

@@ -1,15 +1,15 @@
-"""The ``orchestra`` command in a process of its own, and a project to call it in."""
+"""The ``orchestra`` command, and a project to call it in."""
 
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from pytest_orchestra.cli import main
 
 PROCESS = """<?xml version="1.0" encoding="UTF-8"?>
 <definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" id="d" targetNamespace="urn:test">
@@ -30,27 +30,45 @@ PROCESS = """<?xml version="1.0" encoding="UTF-8"?>
 </definitions>
 """
 
-Orchestra = Callable[..., subprocess.CompletedProcess[str]]
-
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """A project with one process and nothing beside it."""
-    (tmp_path / "order.bpmn").write_text(PROCESS)
-    (tmp_path / "pytest.ini").write_text("[pytest]\n")
-    return tmp_path
+    return _write_project(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def lasting_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same for all tests of a module."""
+    return _write_project(tmp_path_factory.mktemp("lasting"))
+
+
+def _write_project(folder: Path) -> Path:
+    (folder / "order.bpmn").write_text(PROCESS)
+    (folder / "pytest.ini").write_text("[pytest]\n")
+    return folder
 
 
 @pytest.fixture
-def orchestra(project: Path) -> Orchestra:
-    """Run the command in the project's folder."""
+def orchestra(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run the command in the project's folder, in this process: starting an interpreter takes longer than any command.
+
+    ``test_command_process.py`` runs it in a process of its own.
+    """
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "100")
 
     def run(*arguments: str, cwd: Path = project) -> subprocess.CompletedProcess[str]:
-        environment = {**os.environ, "NO_COLOR": "1", "PYTHONUTF8": "1", "COLUMNS": "100"}
-        command = [sys.executable, "-m", "pytest_orchestra", *arguments]
-        return subprocess.run(
-            command, cwd=cwd, capture_output=True, text=True, check=False, timeout=120, env=environment
-        )
+        monkeypatch.chdir(cwd)
+        capsys.readouterr()
+        try:
+            code = main(arguments)
+        except SystemExit as ended:  # argparse's own errors, and --help
+            code = int(ended.code or 0)
+        written = capsys.readouterr()
+        return subprocess.CompletedProcess(arguments, code, written.out, written.err)
 
     return run
 

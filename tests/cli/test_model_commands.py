@@ -9,6 +9,12 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
+BOUND = """
+bindings:
+  Ship: {dataSource: shop, sql: select 1, until: value == 1}
+  Approve: []
+"""
+
 
 def test_plan_as_json_holds_what_the_contract_says(orchestra: Any) -> None:
     """One object: process, criteria, scenarios with paths in execution order, coverage, problems."""
@@ -85,6 +91,7 @@ def test_plan_of_a_broken_file_is_wrong_input_with_its_problems(orchestra: Any, 
     ("arguments", "message"),
     [
         (["plan", "nowhere.bpmn"], "error: no file 'nowhere.bpmn'\nhint: give the path of a process model\n"),
+        (["plan", "."], "error: '.' is a folder\nhint: give the path of a process model\n"),
         (
             ["plan", "order.bpmn", "--coverage", "edges"],
             "error: --coverage: 'edges' is not known\nhint: choose of node, edge, decision, pairwise, loop, race\n",
@@ -124,7 +131,7 @@ def test_verify_lists_what_is_not_bound(orchestra: Any, project: Path) -> None:
     assert done.returncode == 1
     assert "task 'Approve' is bound to no step" in done.stdout
     assert "unknown operation 'shp' of service 'orders'\nhint: did you mean 'ship'?" in done.stdout
-    assert done.stdout.splitlines()[-1].startswith("1 process files, 2 scenarios, ")
+    assert done.stdout.splitlines()[-1].startswith("1 process file, 2 scenarios, ")
     facts = json.loads(orchestra("verify", "--format", "json").stdout)
     assert facts["files"] == ["order.bpmn"]
     assert {problem["severity"] for problem in facts["problems"]} >= {"error"}
@@ -132,9 +139,116 @@ def test_verify_lists_what_is_not_bound(orchestra: Any, project: Path) -> None:
 
 def test_verify_of_a_project_that_is_well_is_fine(orchestra: Any, project: Path) -> None:
     """Nothing to say is exit code 0."""
-    (project / "order.orchestra.yaml").write_text("bindings: {Ship: [], Approve: []}\n")
+    (project / "order.orchestra.yaml").write_text(BOUND)
+    (project / "environments.yaml").write_text("local: {dbProfiles: {shop: 'postgresql://x/shop'}}\n")
     done = orchestra("verify", ".")
-    assert (done.returncode, done.stdout) == (0, "1 process files, 2 scenarios, 0 errors, 0 warnings\n")
+    assert (done.returncode, done.stdout) == (0, "1 process file, 2 scenarios, 0 errors, 0 warnings\n")
+
+
+def test_verify_warns_of_scenarios_without_steps(orchestra: Any, project: Path) -> None:
+    """What would pass whatever the system does is told: at once for a whole file, else by the scenario's key."""
+    fact = "order.bpmn: no scenario has a step: 'pytest --orchestra' skips them all"
+    counts = "1 process file, 2 scenarios, 0 errors, 1 warning\n"
+    done = orchestra("verify")
+    hint = "hint: 'orchestra init order.bpmn' writes a first sidecar"
+    assert (done.returncode, done.stdout) == (0, f"warning: {fact}\n{hint}\n{counts}")
+    (project / "order.orchestra.yaml").write_text("bindings: {Ship: [], Approve: []}\n")
+    done = orchestra("verify")
+    assert done.stdout == f"warning: {fact}\nhint: bind elements to steps in order.orchestra.yaml\n{counts}"
+    (project / "order.orchestra.yaml").write_text(
+        BOUND.replace("Ship", "Swap").replace("Approve", "Ship").replace("Swap", "Approve")
+    )
+    done = orchestra("verify")
+    assert done.stdout == (
+        "warning: order.bpmn: scenario 'large-no' has no step: 'pytest --orchestra' skips it\n"
+        f"hint: bind one of the elements on its path to a step\n{counts}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("environments", "told", "code"),
+    [
+        (
+            "local: {services: {orders: {url: 'http://x'}}}\n",
+            (
+                "error: environments.yaml:1:29: unknown field 'url'\nhint: did you mean 'baseUrl'?\n"
+                "1 process file, 2 scenarios, 1 error, 0 warnings\n"
+            ),
+            1,
+        ),
+        (
+            "local: {services: {orders: 8000}}\n",
+            (
+                "error: environments.yaml:1:28: 'orders' takes a text or a mapping, not the number 8000\n"
+                'hint: put it in quotes: "8000"\n'
+                "1 process file, 2 scenarios, 1 error, 0 warnings\n"
+            ),
+            1,
+        ),
+        (
+            "local: {\n",
+            (
+                "error: environments.yaml:2:1: malformed YAML: did not find expected node content\n"
+                "1 process file, 2 scenarios, 1 error, 0 warnings\n"
+            ),
+            1,
+        ),
+        (
+            "local: {services: {orders: 'http://{{env.NOWHERE}}'}}\n",
+            (
+                "warning: order.bpmn: no environment of 'environments.yaml' has database 'shop'\n"
+                "hint: add 'shop' to the 'dbProfiles' of 'local', or have a fixture give it\n"
+                "1 process file, 2 scenarios, 0 errors, 1 warning\n"
+            ),
+            0,
+        ),
+        ("", "1 process file, 2 scenarios, 0 errors, 0 warnings\n", 0),
+    ],
+)
+def test_verify_reads_the_environments(orchestra: Any, project: Path, environments: str, told: str, code: int) -> None:
+    """A file of environments that cannot be used, or lacks whom steps speak to, is told before anything runs."""
+    (project / "order.orchestra.yaml").write_text(BOUND)
+    (project / "environments.yaml").write_text(environments)
+    done = orchestra("verify")
+    assert (done.stdout, done.returncode) == (told, code)
+
+
+@pytest.mark.parametrize(
+    ("written", "fact"),
+    [
+        (
+            None,
+            (
+                "order.orchestra.yaml:1:9: the specification of service 'orders' is missing: no file 'orders.json'\n"
+                "hint: put it at 'specs/orders.json', or mend 'specs'\n"
+            ),
+        ),
+        (
+            "{}",
+            "specs/orders.json:1:1: is neither OpenAPI nor Swagger\nhint: begin the document with 'openapi: 3.1.0'\n",
+        ),
+    ],
+)
+def test_verify_tells_what_is_wrong_with_a_specification_by_its_path_from_here(
+    orchestra: Any, project: Path, written: str | None, fact: str
+) -> None:
+    """A step whose specification cannot be used says so, and not that nobody gave one."""
+    (project / "specs").mkdir()
+    if written is not None:
+        (project / "specs" / "orders.json").write_text(written)
+    (project / "order.orchestra.yaml").write_text(
+        "specs: {orders: specs/orders.json}\nbindings:\n  Ship: {endpointRef: orders.ship}\n  Approve: []\n"
+    )
+    done = orchestra("verify")
+    assert (done.returncode, done.stdout) == (
+        1,
+        (
+            f"error: {fact}"
+            "error: order.orchestra.yaml:3:9: the specification of service 'orders' cannot be used\n"
+            "hint: mend it first; its own problem says what is wrong\n"
+            "1 process file, 2 scenarios, 2 errors, 0 warnings\n"
+        ),
+    )
 
 
 @pytest.mark.parametrize("kind", ["sidecar", "data", "environments", "steps"])

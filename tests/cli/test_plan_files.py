@@ -178,7 +178,7 @@ def test_verify_prints_stubs_that_can_be_pasted(orchestra: Any, bound: Path) -> 
     block = 'decisions:\n  Large?:\n    "yes": "data.large == true"\n    "no": "data.large == false"\n'
     assert done.stdout == (
         "order.bpmn: 1 decision says nothing of data; add to order.orchestra.yaml:\n\n"
-        f"{block}\n1 process files, 2 scenarios, 0 errors, 0 warnings\n"
+        f"{block}\n1 process file, 2 scenarios, 0 errors, 0 warnings\n"
     )
     (stub,) = json.loads(orchestra("verify", "--format", "json").stdout)["stubs"]
     assert stub["yaml"] == block
@@ -193,7 +193,7 @@ def test_verify_prints_stubs_that_can_be_pasted(orchestra: Any, bound: Path) -> 
     with (bound / "order.orchestra.yaml").open("a") as sidecar:
         sidecar.write(block)
     again = orchestra("verify")
-    assert (again.returncode, again.stdout) == (0, "1 process files, 2 scenarios, 0 errors, 0 warnings\n")
+    assert (again.returncode, again.stdout) == (0, "1 process file, 2 scenarios, 0 errors, 0 warnings\n")
 
 
 def test_verify_prints_stubs_of_what_nobody_binds_only_if_asked(orchestra: Any, project: Path) -> None:

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +32,10 @@ def orchestra_environment(orchestra_environment, orchestra_postgres):
 """
 
 
-@pytest.fixture
-def ran(project: Path) -> Path:
-    """The project after one run with the embedded store: one scenario passed, one failed."""
+@pytest.fixture(scope="module")
+def ran(lasting_project: Path) -> Path:
+    """A project after one run with the embedded store: one scenario passed, one failed."""
+    project = lasting_project
     (project / "order.orchestra.yaml").write_text(SIDECAR)
     (project / "conftest.py").write_text(CONFTEST)
     (project / "data").mkdir()
@@ -57,23 +59,29 @@ def ran(project: Path) -> Path:
     return project
 
 
-def test_history_and_show_tell_what_happened(orchestra: Any, ran: Path) -> None:
+@pytest.fixture
+def there(orchestra: Any, ran: Path) -> Any:
+    """Run a command in the folder of that project."""
+    return partial(orchestra, cwd=ran)
+
+
+def test_history_and_show_tell_what_happened(there: Any) -> None:
     """The SuiteRun is listed with its counts; each of its runs can be looked at, step by step."""
-    listed = orchestra("history")
+    listed = there("history")
     assert listed.returncode == 0, listed.stderr
     assert "mine" in listed.stdout
-    [entry] = json.loads(orchestra("history", "--format", "json").stdout)
+    entry = next(each for each in json.loads(there("history", "--format", "json").stdout) if each["key"] == "mine")
     assert (entry["key"], entry["status"]) == ("mine", "FAILED")
     assert entry["runs"] == {"PASSED": 1, "FAILED": 1}
-    shown = orchestra("show", "mine")
+    shown = there("show", "mine")
     assert shown.returncode == 0
     assert "order.bpmn::" in shown.stdout
-    runs = json.loads(orchestra("show", "mine", "--format", "json").stdout)
+    runs = json.loads(there("show", "mine", "--format", "json").stdout)
     failed = next(run for run in runs if run["run"]["status"] == "FAILED")
     [step] = failed["steps"]
     assert step["violations"][0]["type"] == "DB_ASSERTION_FAILED"
     assert step["observations"][0]["value"] == 41
-    one = orchestra("show", failed["run"]["id"][:13])
+    one = there("show", failed["run"]["id"][:13])
     assert "value == 42" in one.stdout
     assert "psql" in one.stdout
 
@@ -87,9 +95,9 @@ def test_show_from_the_folder_above_finds_the_project(orchestra: Any, ran: Path,
     assert "mine" in orchestra("history", cwd=above).stdout
 
 
-def test_show_of_an_unknown_run_is_wrong_input(orchestra: Any, ran: Path) -> None:
+def test_show_of_an_unknown_run_is_wrong_input(there: Any) -> None:
     """A reference that leads nowhere is told, with where to look."""
-    done = orchestra("show", "nowhere")
+    done = there("show", "nowhere")
     assert done.returncode == 2
     assert (
         done.stderr == "error: no run 'nowhere'\nhint: 'orchestra history' lists them; --root names another project\n"
@@ -113,40 +121,41 @@ def test_store_away_is_an_environment_error_without_the_password(orchestra: Any,
         assert "geheim" not in done.stdout + done.stderr
 
 
-def test_doctor_says_what_is_there_and_what_is_wrong(orchestra: Any, project: Path) -> None:
+def test_doctor_says_what_is_there_and_what_is_wrong(there: Any) -> None:
     """All well is 0; a store that cannot be reached is 3, and named."""
-    well = orchestra("doctor")
+    well = there("doctor")
     assert well.returncode == 0, well.stdout
     assert "store: embedded: reached" in well.stdout
-    ill = orchestra("doctor", "--store", "postgresql://me:geheim@127.0.0.1:9/db", "--format", "json")
+    ill = there("doctor", "--store", "postgresql://me:geheim@127.0.0.1:9/db", "--format", "json")
     assert ill.returncode == 3
     assert [finding["subject"] for finding in json.loads(ill.stdout) if not finding["ok"]] == ["store"]
     assert "geheim" not in ill.stdout
 
 
-def test_reap_gives_up_what_a_killed_session_left(orchestra: Any, ran: Path) -> None:
+def test_reap_gives_up_what_a_killed_session_left(there: Any, ran: Path) -> None:
     """A run whose worker died, and with which nobody went on, is declared stuck, once; what ended stays as it is."""
     (ran / "order.orchestra.yaml").write_text(SIDECAR.replace("timeoutMs: 300", "timeoutMs: 60000"))
     command = [sys.executable, "-m", "pytest", "--orchestra", "-p", "no:cacheprovider", "--orchestra-suite-run=killed"]
     process = subprocess.Popen([*command, "--orchestra-lease=1"], cwd=ran, stdout=subprocess.DEVNULL)
     deadline = time.monotonic() + 60
-    while "IN_PROGRESS" not in orchestra("show", "killed").stdout:
+    while not all(status in there("show", "killed").stdout for status in ("PASSED", "IN_PROGRESS")):
         assert time.monotonic() < deadline
+        time.sleep(0.05)
     process.kill()
     process.wait()
     time.sleep(1.2)  # its lease ends by the clock of the store
-    assert orchestra("reap").stdout == "no run is stuck\n"
-    reaped = orchestra("reap", "--after=0", "--format", "json")
+    assert there("reap").stdout == "no run is stuck\n"
+    reaped = there("reap", "--after=0", "--format", "json")
     [key] = json.loads(reaped.stdout)["reaped"]
     assert (reaped.returncode, key.endswith("[wrong]")) == (1, True)
-    assert "FAILED_STUCK" in orchestra("show", "killed").stdout
-    assert orchestra("reap", "--after=0").returncode == 0
+    assert "FAILED_STUCK" in there("show", "killed").stdout
+    assert there("reap", "--after=0").returncode == 0
 
 
-def test_quota_is_set_shown_and_taken_away(orchestra: Any, ran: Path) -> None:
+def test_quota_is_set_shown_and_taken_away(there: Any) -> None:
     """A tenant's limit is a row of the store, for all sessions."""
-    assert orchestra("quota").stdout == "no limit\n"
-    assert json.loads(orchestra("quota", "--max-parallel-runs=2", "--format", "json").stdout) == {"maxParallelRuns": 2}
-    assert orchestra("quota").stdout == "2 runs at once\n"
-    assert orchestra("quota", "--max-parallel-runs=0").stdout == "no limit\n"
-    assert orchestra("quota", "--max-parallel-runs=-1").returncode == 2
+    assert there("quota").stdout == "no limit\n"
+    assert json.loads(there("quota", "--max-parallel-runs=2", "--format", "json").stdout) == {"maxParallelRuns": 2}
+    assert there("quota").stdout == "2 runs at once\n"
+    assert there("quota", "--max-parallel-runs=0").stdout == "no limit\n"
+    assert there("quota", "--max-parallel-runs=-1").returncode == 2

@@ -45,9 +45,8 @@ class LosingStore(MemoryStore):
         await self._lose("skip_run")
         await super().skip_run(*args)
 
-    async def end_suite_run(self, *args: Any) -> None:
-        if not self.asked:
-            await super().end_suite_run(*args)
+    async def end_suite_run(self, *args: Any) -> Any:
+        return None if self.asked else await super().end_suite_run(*args)
 
 
 @pytest.mark.parametrize("lost_at", ["add_runs", "claim", "record_step", "finish_run"])

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from pytest_orchestra.data.environments import ResolvedEnvironment
+from pytest_orchestra.engine.engine import Engine
 from pytest_orchestra.engine.ports import Reply, StepCall
 from pytest_orchestra.engine.waiting import Pace, WaitPolicy
 from pytest_orchestra.model.definition import Bindings
 from pytest_orchestra.model.environment import Environment, ServiceProfile
-from pytest_orchestra.model.run import RunStatus, StepStatus, SuiteRun, ViolationType
+from pytest_orchestra.model.run import RunStatus, StepStatus, SuiteRun, SuiteRunStatus, ViolationType
 from pytest_orchestra.model.specification import ProtocolSpec
 from pytest_orchestra.testing import ScriptedProtocol, reply
 
@@ -105,6 +106,25 @@ async def test_session_does_not_wait_beyond_its_time_for_runs_of_others(bench: A
     assert await bench.store.claim("id-main", "another", 60)
     outcomes = await bench.run({"main": [{"alias": "a"}]}, suite_id="ours", options={"timeout_s": 0.05})
     assert outcomes["main"].finished.status is RunStatus.ERROR
+
+
+async def test_run_that_is_carried_out_alone_does_not_wait_beyond_the_sessions_time(bench: Any) -> None:
+    """An item that is run again waits for a run of others no longer than the others do."""
+    await bench.store.begin_suite_run(SuiteRun("suite", "suite", "default"))
+    await bench.store.add_runs([bench._request("main", [{"alias": "a"}]).run])
+    assert await bench.store.claim("id-main", "another", 600)
+    engine = Engine(
+        store=bench.store,
+        protocols={bench.protocol.channel_type: bench.protocol},
+        owner="one",
+        concurrency=8,
+        timeout_s=0.05,
+    )
+    await engine.start(SuiteRun("ours", "suite", "default"))
+    outcome = await asyncio.wait_for(engine.run_alone(bench._request("main", [{"alias": "a"}])), 30)
+    await engine.close(SuiteRunStatus.FAILED)
+    assert outcome.finished.status is RunStatus.ERROR
+    assert "the session's time, 0.05 s, was over" in str(outcome.finished.fault)
 
 
 def test_pauses_are_jittered_by_a_tenth_and_the_same_for_the_same_run() -> None:

@@ -118,3 +118,42 @@ async def test_session_that_ends_while_a_run_waits_for_a_lock_cancels_it(bench: 
     await engine.close(SuiteRunStatus.CANCELLED)
     stored = await bench.store.read_runs(["id-a", "id-b"])
     assert [each.run.status for each in stored] == [RunStatus.CANCELLED, RunStatus.CANCELLED]
+
+
+async def _held_elsewhere(bench: Any, name: str) -> None:
+    """Let a run of another session have a lock, for as long as anybody looks."""
+    await bench.store.begin_suite_run(SuiteRun("theirs", "theirs", "default"))
+    run = replace(bench._request("their-run", [{"alias": "work"}]).run, suite_run_id="theirs")
+    await bench.store.add_runs([run])
+    lease = await bench.store.claim(run.id, "another", 600)
+    assert await bench.store.take_lock(lease, name) is None
+
+
+async def test_wait_for_a_lock_of_another_session_ends_with_the_sessions_time(bench: Any) -> None:
+    """Who never gets a lock is told which one, and who has it; what waits behind him in line ends as well."""
+    await _held_elsewhere(bench, "x")
+    engine = Engine(
+        store=bench.store,
+        protocols={bench.protocol.channel_type: bench.protocol},
+        owner="one",
+        concurrency=8,
+        timeout_s=1.5,
+    )
+    await engine.start(SuiteRun("suite", "suite", "default"))
+    ended = await _drive(engine, [replace(bench._request(key, [{"alias": "work"}]), locks=("x",)) for key in "ab"])
+    assert {each.status for each in ended.values()} == {RunStatus.ERROR}
+    assert str(ended["a"].fault) == (
+        "the session's time, 1.5 s, was over while the scenario waited for lock 'x', which 'their-run' has\n"
+        "hint: raise --orchestra-timeout, or see why the other session needs so long"
+    )
+    assert str(ended["b"].fault) == (
+        "the session's time, 1.5 s, was over before the scenario began\n"
+        "hint: raise --orchestra-timeout or --orchestra-concurrency, or run fewer scenarios"
+    )
+    [stored] = await bench.store.read_runs(["id-a"])
+    assert (stored.run.status, stored.is_leased, stored.run.reason) == (
+        RunStatus.CANCELLED,
+        False,
+        "the session ended before it did",
+    )
+    assert bench.protocol.calls == []

@@ -6,9 +6,14 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from pytest_orchestra.model.run import RunStatus, SuiteRun, SuiteRunStatus, TestRun
+import pytest
+
+from pytest_orchestra.engine.ports import MOST_CLAIMS, StepIntent
+from pytest_orchestra.model.run import Observation, PollHistory, RunStatus, SuiteRun, SuiteRunStatus, TestRun
+from pytest_orchestra.store.memory import MemoryStore
 
 TTL_S = 0.2
 LONG_S = 3600.0
@@ -123,3 +128,52 @@ async def test_session_that_is_stopped_tells_what_it_was_owed(bench: Any) -> Non
             await asyncio.sleep(0.01)
     await bench.engine.close(SuiteRunStatus.CANCELLED)
     assert (await task)["main"].finished.reason == "run by 'far', which reports it: PASSED"
+
+
+@pytest.mark.parametrize("resumes", [False, True])
+async def test_session_that_comes_when_all_is_over_says_so(bench: Any, resumes: bool) -> None:
+    """A CI job that is run again under the same key reports nothing, and must not look as if it had passed."""
+    await end_elsewhere(bench, "gone", "a", "b")
+    steps = [{"alias": "place"}]
+    await bench.run({"a": steps, "b": steps}, suite_id="later", options={"resumes": resumes})
+    told = [note for note in bench.engine.notes if "has ended already" in note]
+    said = (
+        "suite run 'suite' has ended already, 2 PASSED: nothing is run again; give this one another key, "
+        "or have it told again with --orchestra-resume"
+    )
+    assert told == ([] if resumes else [said])
+
+
+async def test_session_that_finds_all_runs_ended_beside_a_living_worker_says_nothing(bench: Any) -> None:
+    """Who comes last to a SuiteRun that is shared has company."""
+    await end_elsewhere(bench, "other", "a")
+    async with living(bench, "other"):
+        await bench.run({"a": [{"alias": "place"}]}, suite_id="later")
+    assert bench.engine.notes == []
+
+
+async def test_run_that_killed_its_workers_tells_at_which_step_and_what_that_had_seen(bench: Any) -> None:
+    """What was under way when the last worker died is where to look first."""
+    steps = [{"alias": "place"}, {"alias": "paid", "until": "response.body == 'PAID'"}, {"alias": "last"}]
+    now = datetime.now(UTC)
+    store = bench.store = MemoryStore("default", clock=lambda: now)
+    await store.begin_suite_run(SuiteRun("suite", "suite", "default"))
+    await store.add_runs([bench._request("main", steps).run])
+    seen = PollHistory(datetime(2026, 1, 1, tzinfo=UTC), 3, (Observation("NEW", 0, 20, 3),))
+    for number in range(MOST_CLAIMS):
+        lease = await store.claim("id-main", f"worker-{number}", TTL_S)
+        assert lease is not None
+        await store.begin_step(lease, StepIntent("paid", 1, seen=seen))
+        now += timedelta(seconds=60)
+    finished = (await bench.run({"main": steps}, suite_id="later", options={"resumes": True}))["main"].finished
+    assert finished.status is RunStatus.ERROR
+    assert str(finished.fault) == (
+        "every worker that took it died: 5 did\n"
+        "hint: see what ended the workers; a SuiteRun of another key carries the scenario out anew"
+    )
+    assert [(step.alias, step.reason, step.polls) for step in finished.steps] == [
+        ("place", "every worker that took it died: 5 did", 0),
+        ("paid", "it was under way when the last worker died", 3),
+        ("last", "every worker that took it died: 5 did", 0),
+    ]
+    assert finished.steps[1].observations == seen.observations

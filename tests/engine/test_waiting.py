@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_orchestra.engine.clock import SystemClock
-from pytest_orchestra.engine.waiting import History, Look, WaitPolicy, wait_for
+from pytest_orchestra.engine.polling import History
+from pytest_orchestra.engine.waiting import Look, WaitPolicy, wait_for
 from pytest_orchestra.model.definition import Backoff, Bindings, EndpointRef, StepDefinition
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

@@ -21,9 +21,6 @@ from killing_proxy import KillingProxy
 
 from pytest_orchestra.store.embedded import EmbeddedPostgres
 
-LONG = os.environ.get("ORCHESTRA_FAULTS") == "long"
-"""Whether every point is struck, and hundreds at random; otherwise a sample that is quick enough for every change."""
-
 
 class Zygote:
     """Forks workers; each is killed, or writes what it came to."""

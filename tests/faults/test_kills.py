@@ -7,7 +7,7 @@ import threading
 from typing import Any
 
 import pytest
-from conftest import LONG
+from fault_mode import LONG
 
 ENDPOINTS = {"create": "POST customers", "notify": "POST notices", "place": "POST orders", "cancel": "DELETE orders"}
 PASSED = dict.fromkeys(("create", "notify", "place", "wall", "shipped", "row", "cancel"), "PASSED")
@@ -94,7 +94,7 @@ def test_kill_at_every_request_repeats_no_effect(field: Any) -> None:
 def test_kill_between_two_attempts_of_a_run_keeps_the_first_once(field: Any, moment: str) -> None:
     """Killed before the store knows of the next attempt, or after: the one that failed is kept, and one follows it."""
     look = "SELECT attempt FROM orchestra.test_run WHERE correlation_id = :correlationId"
-    faltering = {"row": {"sql": look, "parameters": {}, "until": "value == 2", "timeoutMs": 50}}
+    faltering = {"row": {"sql": look, "parameters": {}, "until": "value == 2", "failWhen": "value == 1"}}
     order = {"runs": 1, "retries": 1, "step": faltering}
     started, points = threading.Event(), list[int]()
     worker: list[Any] = []

@@ -66,7 +66,7 @@ def test_session_protocol_that_raises_what_is_no_exception_errors_its_scenario_o
 def test_session_interrupt_inside_a_protocol_ends_the_session_as_one(project: Any) -> None:
     """The second Ctrl-C, which strikes the code that blocks the loop, leaves no traceback of asyncio's behind."""
     adverse(project, "raise KeyboardInterrupt")
-    result = project.run()
+    result = project.run(apart=True)
     assert result.ret == pytest.ExitCode.INTERRUPTED
     result.stdout.fnmatch_lines(["*! KeyboardInterrupt !*"])
     result.stderr.no_fnmatch_line("*never retrieved*")

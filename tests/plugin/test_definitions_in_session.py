@@ -66,6 +66,29 @@ def test_unknown_operation_in_a_binding_errors_the_scenarios_that_use_it(project
     assert result.parseoutcomes().keys() == {"errors"}
 
 
+def test_doubt_about_a_step_that_failed_is_told_at_the_end(project: Any) -> None:
+    """A rule may name a field that the specification does not have, which is known before anything runs."""
+    project.orders(GOOD, sidecar=SIDECAR.replace("response.body.total ==", "response.body.totl =="))
+    result = project.run()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "*= orchestra =*",
+            "warning: order.orchestra.yaml:7:*: 'body.totl' is no field of the reply of 'orders.placeOrder'",
+            "hint: did you mean 'total'?",
+        ]
+    )
+
+
+def test_doubt_about_a_step_that_passed_is_not_told(project: Any) -> None:
+    """The service gives more than its specification says; 'orchestra verify' tells of it, a session does not."""
+    rule = '"response.body.total == data.amount", "response.body.correlation == correlationId"'
+    project.orders(GOOD, sidecar=SIDECAR.replace('"response.body.total == data.amount"', rule))
+    result = project.run()
+    result.assert_outcomes(passed=1)
+    assert "is no field" not in result.stdout.str()
+
+
 def test_typo_in_the_sidecar_is_told_with_line_and_column(project: Any) -> None:
     """A typo of a field is told where it stands, with the nearest name."""
     project.orders(GOOD, sidecar=_with("maxLoopIteration: 2\n"))
@@ -210,23 +233,80 @@ def test_settings_come_from_pyproject(project: Any) -> None:
     project.run().stdout.fnmatch_lines(["orchestra: suite run mine, store memory, concurrency 3"])
 
 
-@pytest.mark.parametrize(
-    ("store", "message"),
-    [
-        ("postgresql://nobody:secret@127.0.0.1:9/x", "*127.0.0.1:9*"),
-        ("mysql://x", "store: unknown store 'mysql://...'"),
-    ],
-)
-def test_store_that_cannot_be_opened_errors_every_scenario_and_tells_no_password(
-    project: Any, store: str, message: str
-) -> None:
+def test_store_that_cannot_be_opened_errors_every_scenario_and_tells_no_password(project: Any) -> None:
     """Python tests still run; every scenario says what is wrong with the store."""
     project.orders(GOOD)
     project.write(test_python_dot_py="def test_it(): pass\n")
-    result = project.run(store=store)
+    result = project.run(store="postgresql://nobody:secret@127.0.0.1:9/x")
     result.assert_outcomes(passed=1, errors=1)
-    result.stdout.fnmatch_lines([message])
+    result.stdout.fnmatch_lines(["*127.0.0.1:9*"])
     assert "secret" not in result.stdout.str() + result.stderr.str()
+
+
+@pytest.mark.parametrize(
+    ("configuration", "options", "lines"),
+    [
+        (
+            "",
+            ["--orchestra", "--orchestra-store=mysql://me:secret@x"],
+            [
+                "ERROR: store: unknown store 'mysql://...'",
+                "hint: choose --orchestra-store=embedded, --orchestra-store=memory or --orchestra-store=postgresql://...",
+            ],
+        ),
+        (
+            "",
+            ["--orchestra", "--orchestra-resume", "--orchestra-store=memory"],
+            ["ERROR: --orchestra-resume: store 'memory' keeps no runs", "hint: resume with the store of the session"],
+        ),
+        ("", ["--orchestra-resume"], ["ERROR: --orchestra-resume: no scenario runs without --orchestra"]),
+        ("", ["--orchestra-store=memory"], ["ERROR: --orchestra-store: no scenario runs without --orchestra"]),
+        (
+            "orchestra_concurrency = many\n",
+            ["--orchestra"],
+            ["ERROR: orchestra_concurrency: *'many'*", "hint: mend pytest's configuration"],
+        ),
+    ],
+)
+def test_options_that_cannot_mean_anything_are_usage_errors(
+    pytester: pytest.Pytester, loaded: None, configuration: str, options: list[str], lines: list[str]
+) -> None:
+    """A slip in a command stops it at once, with the exit code for that; it does not paint every scenario red."""
+    pytester.makeini(f"[pytest]\nasyncio_default_fixture_loop_scope = function\n{configuration}")
+    result = pytester.runpytest_inprocess("-p", "no:cacheprovider", *options)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(lines)
+    assert "secret" not in result.stdout.str() + result.stderr.str()
+
+
+def test_options_that_serve_fixtures_or_stand_in_a_configuration_need_no_switch(project: Any) -> None:
+    """Python tests use environments too, and a configuration is for sessions of both kinds."""
+    project.orders(GOOD)
+    project.write(
+        pytest_dot_toml="[pytest]\nasyncio_default_fixture_loop_scope = 'function'\n"
+        "addopts = ['--orchestra-retries=1']\norchestra_store = 'memory'\n",
+        test_python_dot_py="def test_it(orchestra_environment): assert orchestra_environment.name == 'local'\n",
+    )
+    result = project.pytester.runpytest_inprocess("-p", "no:cacheprovider", "--orchestra-environment=local")
+    result.assert_outcomes(passed=1)
+
+
+def test_scenario_without_steps_is_skipped_with_the_reason(project: Any) -> None:
+    """What does nothing would pass whatever the system does: a model alone, and a path on which nothing is bound."""
+    project.orders(GOOD, sidecar="bindings: {Place order: [], Order paid: []}\n")
+    project.pytester.path.joinpath("bare.bpmn").write_text(project.path.joinpath("order.bpmn").read_text())
+    result = project.run("-rs")
+    result.assert_outcomes(skipped=2)
+    reason = "no step is bound on its path: it would pass whatever the system does"
+    result.stdout.fnmatch_lines([f"SKIPPED * {reason}"])
+
+
+def test_project_that_can_only_be_read_is_run_all_the_same(project: Any) -> None:
+    """Nothing of a session needs the folder of the project to be writable; a file in its place is as bad as a lock."""
+    project.orders(GOOD)
+    project.path.joinpath(".orchestra").write_text("in the way")
+    project.run().assert_outcomes(passed=1)
+    project.run("-n", "1").assert_outcomes(passed=1)
 
 
 def test_scenario_that_no_data_set_fits_errors_with_its_conditions(project: Any) -> None:

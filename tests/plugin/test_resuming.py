@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -26,8 +27,8 @@ def placed() -> int:
     return len(Orders.placed)
 
 
-def kill_in_the_middle(project: Any, *options: str, number: int = signal.SIGKILL) -> None:
-    """Run until the fast scenario has passed and the slow one waits, and kill the session there."""
+def kill_in_the_middle(project: Any, *options: str, number: int = signal.SIGKILL) -> str:
+    """Run until the fast scenario has passed and the slow one waits, and kill the session there; give what it said."""
     before, deadline = placed(), time.monotonic() + 60
     process = begin(project, *options)
     while placed() < before + 2:
@@ -35,7 +36,7 @@ def kill_in_the_middle(project: Any, *options: str, number: int = signal.SIGKILL
         time.sleep(0.01)
     time.sleep(0.7)  # the fast one has passed by then, and the slow one waits for three seconds
     process.send_signal(number)
-    process.communicate()
+    return process.communicate()[0]
 
 
 def test_killed_session_is_resumed_without_a_second_order(project: Any) -> None:
@@ -60,12 +61,29 @@ def test_killed_session_is_resumed_without_a_second_order(project: Any) -> None:
 
 
 def test_interrupted_session_is_resumed(project: Any) -> None:
-    """Ctrl-C is no end that one cannot come back from."""
+    """Ctrl-C is no end that one cannot come back from: the session says so, and how."""
     project.orders(ROWS)
     before = placed()
-    kill_in_the_middle(project, number=signal.SIGINT)
-    project.run("--orchestra-resume", store="embedded").assert_outcomes(passed=2)
+    said = kill_in_the_middle(project, number=signal.SIGINT)
+    assert re.search(r"^suite run     \S+  ○ CANCELLED$", said, re.MULTILINE), said
+    command = r"^go on         pytest --orchestra (--orchestra-resume --orchestra-suite-run=run-\w+)$"
+    way_on = re.search(command, said, re.MULTILINE)
+    assert way_on is not None, said
+    project.run(*way_on[1].split(), store="embedded").assert_outcomes(passed=2)
     assert placed() == before + 2
+
+
+def test_session_that_is_interrupted_before_anything_has_ended_says_how_to_go_on(project: Any) -> None:
+    """Also one without a single result can be gone on with."""
+    project.orders({"slow": {"amount": 10, "settle": 60}})
+    before, process = placed(), begin(project, "--orchestra-suite-run=nightly run")
+    deadline = time.monotonic() + 60
+    while placed() == before:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    said = process.communicate()[0]
+    assert "go on         pytest --orchestra --orchestra-resume '--orchestra-suite-run=nightly run'\n" in said
 
 
 def test_resumed_session_with_a_key_goes_on_with_that_suite_run(project: Any) -> None:
@@ -101,16 +119,6 @@ def test_resume_where_nothing_was_left_begins_anew(project: Any) -> None:
         result = project.run("--orchestra-resume", store="embedded")
         result.assert_outcomes(passed=1)
         result.stdout.fnmatch_lines(["orchestra: there is nothing to resume; suite run 'run-*' begins"])
-
-
-def test_resume_of_a_store_that_keeps_nothing_is_refused(project: Any) -> None:
-    """What was in memory died with its process, and nobody is left to believe otherwise."""
-    project.orders()
-    result = project.run("--orchestra-resume")
-    result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(
-        ["--orchestra-resume: store 'memory' keeps no runs", "hint: resume with the store of the session"]
-    )
 
 
 def test_killed_session_in_the_midst_of_an_action_that_must_not_be_repeated(project: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
@@ -30,34 +31,41 @@ def outcomes_of(path: Any) -> dict[str, str]:
 
 
 def test_sessions_that_share_a_suite_run_do_everything_once(project: Any) -> None:
-    """Each scenario is run and reported by one of them; the others say by whom. The sum of the files is complete."""
-    project.orders(ROWS)
+    """Each scenario is run and reported by one of them; the others say by whom. The sum of the files is complete.
+
+    Each calls the SuiteRun what it is, whoever had the run that failed.
+    """
+    project.orders(ROWS | {"wrong": {"amount": 13}})
     before = len(Orders.placed)
     options = ("--orchestra-suite-run=shared", "--orchestra-concurrency=2")
     both = [begin(project, *options, f"--junitxml={n}.xml") for n in "ab"]
     texts = [process.communicate()[0] for process in both]
-    assert [process.returncode for process in both] == [0, 0], texts
-    assert len(Orders.placed) == before + len(ROWS)
+    assert sorted(process.returncode for process in both) == [0, 1], texts
+    assert [re.findall(r"^suite run     \S+  (.*)$", text, re.MULTILINE) for text in texts] == [["✗ FAILED"]] * 2, texts
+    assert len(Orders.placed) == before + len(ROWS) + 1
     files = [outcomes_of(project.path / f"{n}.xml") for n in "ab"]
     for row in ROWS:
         assert sorted(found[f"main[{row}]"] for found in files) == ["passed", "skipped"], texts
-    assert "which reports it: PASSED" in "".join(texts)
+    assert sorted(found["main[wrong]"] for found in files) == ["failure", "skipped"], texts
+    assert re.search(
+        r"^SKIPPED \[\d\] order\.bpmn:1: run by '.*', which reports it: PASSED$", "".join(texts), re.MULTILINE
+    )
     command = [sys.executable, "-m", "pytest_orchestra", "history"]
     listed = subprocess.run(command, cwd=project.path, capture_output=True, text=True, check=True)
     assert "shared" in listed.stdout
-    assert "PASSED" in listed.stdout
+    assert "8 passed" in listed.stdout
+    assert "FAILED" in listed.stdout
 
 
 def test_shards_together_run_every_scenario_once(project: Any) -> None:
-    """Each shard deselects what the others run, the same on every machine."""
+    """Each shard deselects what the others run, the same on every machine, and has its share."""
     project.orders({f"row{n}": {"amount": 1} for n in range(12)})
     counts = []
     for number in (1, 2, 3):
         outcomes = project.run(f"--orchestra-shard={number}/3").parseoutcomes()
         counts.append(outcomes.get("passed", 0))
         assert outcomes.get("passed", 0) + outcomes.get("deselected", 0) == 12
-    assert sum(counts) == 12
-    assert max(counts) < 12
+    assert counts == [4, 4, 4]
 
 
 def test_shard_takes_a_scenario_along_with_its_prerequisites(project: Any) -> None:

@@ -121,6 +121,8 @@ class OrdersServer:
         )
         self.metadata: list[dict[str, Any]] = []
         self.deadlines: list[float | None] = []
+        self.accepted: set[str] | None = None
+        self.status_details = b""
         self.began = asyncio.Event()
         self.cancelled = asyncio.Event()
         self.port = 0
@@ -179,11 +181,18 @@ class OrdersServer:
         self.deadlines.append(context.time_remaining())
         self.began.set()
 
+    async def _admit(self, context: grpc.aio.ServicerContext) -> None:
+        """Turn away who has none of the tokens that are accepted."""
+        if self.accepted is not None and self.metadata[-1].get("authorization") not in self.accepted:
+            await context.abort(grpc.StatusCode.UNAUTHENTICATED, "who are you?")
+
     async def _place(self, order: Any, context: grpc.aio.ServicerContext) -> Any:
         self._note(context)
+        await self._admit(context)
         said, _, details = order.order_id.partition(":")
         if hasattr(grpc.StatusCode, said):
-            context.set_trailing_metadata((("reason", "because"), ("trace-bin", b"\x00\x01")))
+            more = (("grpc-status-details-bin", self.status_details),) if self.status_details else ()
+            context.set_trailing_metadata((("reason", "because"), ("trace-bin", b"\x00\x01"), *more))
             await context.abort(grpc.StatusCode[said], details)
         if said == "wait":
             await self._wait()
@@ -200,6 +209,7 @@ class OrdersServer:
 
     async def _watch(self, query: Any, context: grpc.aio.ServicerContext) -> Any:
         self._note(context)
+        await self._admit(context)
         for number in range(query.count):
             yield self.order(order_id=f"o-{number}")
         if query.order_id == "then wait":

@@ -8,6 +8,7 @@ import math
 import os
 import shlex
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
 
@@ -159,6 +160,30 @@ async def test_polls_see_what_others_commit_meanwhile(database, warehouse):
     warehouse.run("insert into poll values (1)")
     after = (await database.execute(call, {})).response["row"]
     assert after == {"count": before["count"] + 1, "pid": before["pid"]}
+
+
+async def test_hundred_scenarios_that_wait_at_one_table_see_only_their_own_rows(database, warehouse):
+    """Rows of all of them, and of nobody, come while they poll; each finds its one row, by the bound correlation id."""
+    warehouse.run("create table if not exists effect (request_id text, number int); grant select on effect to clerk")
+    warehouse.run("truncate effect")
+    base = query(warehouse, "select number from effect where request_id = :correlationId", timeout_s=60.0)
+
+    async def wait_for(number):
+        run = f"run-{number}"
+        call = replace(base, run_id=run, correlation_id=run, parameters={"correlationId": run})
+        seen = [[]]
+        while not seen[-1]:
+            seen.append((await database.execute(call, {})).response["rows"])
+        return seen[-1]
+
+    async def write():
+        for number in reversed(range(100)):
+            rows = f"('run-{number}', {number}), (null, -1), ('run-{number}x', -2), ('RUN-{number}', -3)"
+            await asyncio.to_thread(warehouse.run, f"insert into effect values {rows}")
+
+    async with asyncio.timeout(120):
+        *found, _ = await asyncio.gather(*map(wait_for, range(100)), write())
+    assert found == [[{"number": number}] for number in range(100)]
 
 
 async def test_connections_to_one_database_are_four_at_most(database, warehouse):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import importlib.util
 import json
 import shlex
@@ -80,6 +81,7 @@ async def test_unary_call_gives_status_message_metadata_and_trailers(protocol, s
         "status": "OK",
         "code": 0,
         "details": "",
+        "errorDetails": [],
         "metadata": {"served-by": "a, b", "seal-bin": "/w=="},
         "trailers": {"cost": "7"},
     }
@@ -240,12 +242,12 @@ async def test_auth_of_the_profile_becomes_metadata(protocol, server, specs):
     own = {"metadata": {"Authorization": "none"}}
     await protocol.execute(call({"baseUrl": server.url, "auth": basic}, "Orders.Place", own, secrets=secrets), specs)
     assert server.metadata[-1]["authorization"] == "none"
-    profile = {"baseUrl": server.url, "auth": {"oauth2": {"clientId": "me", "tokenUrl": "http://127.0.0.1:9"}}}
+    key = {"apiKey": {"valueRef": "env:KEY", "name": "key", "in": "query"}}
     with pytest.raises(UnusableEnvironmentError) as caught:
-        await protocol.execute(call(profile, "Orders.Place"), specs)
+        await protocol.execute(call({"baseUrl": server.url, "auth": key}, "Orders.Place", secrets=secrets), specs)
     assert str(caught.value) == (
-        "'auth' of service 'orders' has 'oauth2', which gRPC calls cannot use\n"
-        "hint: give a token by 'bearer', or any key of metadata by 'headerRefs'"
+        "'auth' of service 'orders' has an API key in the query, which gRPC calls cannot use\n"
+        "hint: leave 'in' away: it is a key of metadata then"
     )
 
 
@@ -312,6 +314,27 @@ async def test_status_of_the_server_is_a_reply(protocol, server, specs, status, 
         "messages": [],
     }
     assert reply.response["trailers"] == {"reason": "because", "trace-bin": "AAE="}
+
+
+async def test_details_of_an_error_are_read_as_far_as_their_types_are_known(protocol, server, specs):
+    """Those of the specification and the usual ones become objects; of others, the bytes are shown."""
+    details = pytest.importorskip("google.rpc.error_details_pb2", reason="needs 'googleapis-common-protos'")
+    status = importlib.import_module("google.rpc.status_pb2").Status(code=5, message="b")
+    violations = [{"field": "order_id", "description": "too long"}]
+    status.details.add().Pack(details.BadRequest(field_violations=violations))
+    status.details.add(type_url="type.googleapis.com/shop.v1.Money", value=b"\x08\x07")
+    status.details.add(type_url="type.googleapis.com/shop.v1.Unknown", value=b"\x08\x07")
+    server.status_details = status.SerializeToString()
+    made = call(server.url, "Orders.Place", {"message": {"order_id": "NOT_FOUND:b"}})
+    reply = await protocol.execute(made, specs)
+    bad_request, money, unknown = reply.response["errorDetails"]
+    assert bad_request["@type"] == "type.googleapis.com/google.rpc.BadRequest"
+    assert bad_request["field_violations"][0].items() >= violations[0].items()
+    assert money == {"@type": "type.googleapis.com/shop.v1.Money", "cents": 7, "currency": ""}
+    assert unknown == {"@type": "type.googleapis.com/shop.v1.Unknown", "value": "CAc="}
+    assert reply.exchange.response["errorDetails"] == [bad_request, money, unknown]
+    server.status_details = b"\x0a"
+    assert (await protocol.execute(made, specs)).response["errorDetails"] == []
 
 
 async def test_method_that_the_server_lacks_is_unimplemented(protocol, server, specs):

@@ -67,10 +67,13 @@ def test_messages_are_told_in_json_schema(spec):
     schemas = spec.documents[uri]["$defs"]
     assert pointer == "/$defs/shop.v1.Order"
     properties = schemas["shop.v1.Order"]["properties"]
-    assert properties["total"] == {"$ref": "#/$defs/shop.v1.Money"}
-    assert properties["lines"] == {"type": "array", "items": {"$ref": "#/$defs/shop.v1.Line"}}
-    assert properties["by_sku"] == {"type": "object", "additionalProperties": {"$ref": "#/$defs/shop.v1.Line"}}
-    assert properties["status"] == {"type": "string", "enum": ["UNKNOWN", "PLACED", "SHIPPED"]}
+    line = {"$ref": f"{uri}#/$defs/shop.v1.Line"}
+    assert properties["total"] == {"$ref": f"{uri}#/$defs/shop.v1.Money"}
+    assert properties["lines"] == {"type": "array", "items": line}
+    assert properties["by_sku"] == {"type": "object", "additionalProperties": line}
+    statuses = ["UNKNOWN", "PLACED", "SHIPPED"]
+    assert properties["status"] == {"type": "string", "enum": statuses, "examples": ["PLACED"]}
+    assert schemas["shop.v1.Order"]["not"] == {"anyOf": [{"required": ["person", "company"]}]}
     assert schemas["google.protobuf.Timestamp"] == {"type": "string", "format": "date-time"}
 
 
@@ -272,6 +275,7 @@ def test_check_tells_an_unknown_operation_with_the_nearest(spec):
             {"mesage": {}},
             "'inputTemplate' of a gRPC step has no key 'mesage' -> did you mean 'message'?",
         ),
+        ("Orders.Place", {"body": {}}, "'inputTemplate' of a gRPC step has no key 'body' -> write 'message'"),
         (
             "Orders.Chat",
             {"message": {}, "messages": []},
@@ -324,13 +328,14 @@ def test_check_tells_what_is_wrong_with_the_input(spec, endpoint, given, problem
 
 
 def test_check_warns_of_fields_that_no_response_has(spec):
-    """Paths in conditions, rules and exports are followed through the response's type."""
+    """Paths in conditions, rules and exports are followed through the response's type, unless they are guarded."""
+    fine = ["response.message.gone | default(1) == 1", "response.message.labels.any == response['message'].weight"]
     found = check(
         spec,
         "Orders.Place",
         until="response.message.orderId == 'a' and message.totl.cents > 0",
         failWhen="response.messages[0].lines[0].skuu == 'x'",
-        businessRules=["response.message.total.amount == 1"],
+        businessRules=["response.message.total.amount == 1", "response.body.id == response.trailer.id", *fine],
         exportAs={"id": "response.message.orderId"},
     )
     meant = "write 'order_id', as its '.proto' file does"
@@ -339,6 +344,8 @@ def test_check_warns_of_fields_that_no_response_has(spec):
         "warning 'message.totl' is no field of 'shop.v1.Order' -> did you mean 'total'?",
         "warning 'response.messages[0].lines[0].skuu' is no field of 'shop.v1.Line' -> did you mean 'sku'?",
         "warning 'response.message.total.amount' is no field of 'shop.v1.Money' -> its fields: cents, currency",
+        "warning 'response.body' is nothing that a response of gRPC has -> write 'response.message'",
+        "warning 'response.trailer' is nothing that a response of gRPC has -> did you mean 'trailers'?",
     ]
 
 
@@ -376,7 +383,7 @@ from pytest_orchestra.protocols.grpc import GrpcProtocol
 protocol = GrpcProtocol()
 assert not {"grpc", "google.protobuf", "grpc_tools"} & set(sys.modules), "loaded before it is needed"
 specs = {"orders": protocol.parse_spec(Path(sys.argv[1]), "orders")}
-import pytest_orchestra.protocols.grpc_library
+import pytest_orchestra.readers.grpc_library
 assert "GRPC_VERBOSITY" not in os.environ, "left behind"
 from grpc_peers import OrdersServer, call
 

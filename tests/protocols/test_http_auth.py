@@ -134,6 +134,24 @@ async def test_step_says_otherwise_than_the_profile(http, peers):
     assert "authorization" not in arrived.headers
 
 
+@pytest.mark.parametrize(
+    ("schemes", "header"),
+    [({"gate": SCHEMES["gate"], "jwt": SCHEMES["jwt"]}, "key-of-the-gate"), ({"jwt": SCHEMES["jwt"]}, None)],
+)
+async def test_only_api_key_of_a_specification_says_where_it_goes(http, peers, schemes, header):
+    """Also for operations that say nothing of security; where there is none, the profile has to say it."""
+    server = await peers.http()
+    specs = {"shop": replace(SPECS["shop"], security_schemes=schemes)}
+    call = call_of(server.url, "silent", {"apiKey": "env:KEY"})
+    if header is not None:
+        await http.execute(call, specs)
+        assert server.arrived[0].headers["x-gate"] == header
+        return
+    with pytest.raises(UnusableEnvironmentError) as caught:
+        await http.execute(call, specs)
+    assert caught.value.fact == "the specification of service 'shop' does not say where its API key goes"
+
+
 async def test_specification_that_says_nothing_gets_all_that_the_profile_has(http, peers):
     """An API key then needs a name of its own."""
     auth = {"bearer": "env:TOKEN", "apiKey": {"valueRef": "env:KEY", "name": "api", "in": "query"}}
@@ -319,6 +337,11 @@ async def test_token_that_never_served_is_not_renewed(http, peers):
             "refuses: invalid_client: who?\nhint: check client, secret and scopes of 'oauth2' in 'auth' of the service",
         ),
         (
+            http_reply("400 Bad Request", b'{"error": "invalid_grant"}'),
+            LoginRefusedError,
+            "refuses: invalid_grant\nhint: check user and password of 'oauth2' in 'auth' of the service",
+        ),
+        (
             http_reply("401 Unauthorized", b"<html>"),
             LoginRefusedError,
             "refuses: status 401\nhint: check client, secret and scopes of 'oauth2' in 'auth' of the service",
@@ -369,8 +392,9 @@ async def test_token_endpoint_that_is_away_is_unreachable(http, peers):
 
 async def test_token_endpoint_that_nothing_names_is_an_error_of_the_environment(http):
     """A profile whose specification has no flow must say where tokens are."""
+    specs = {"shop": replace(SPECS["shop"], security_schemes={})}
     with pytest.raises(UnusableEnvironmentError) as caught:
-        await http.execute(call_of("http://127.0.0.1:9", "silent", OAUTH), SPECS)
+        await http.execute(call_of("http://127.0.0.1:9", "silent", OAUTH), specs)
     assert str(caught.value) == (
         "nothing says where tokens for service 'shop' are fetched\nhint: add 'tokenUrl' to 'oauth2' of its 'auth'"
     )

@@ -264,16 +264,17 @@ async def test_execute_where_nothing_listens_is_unreachable(http):
     )
 
 
-async def test_execute_where_the_name_does_not_resolve_is_unreachable(http):
+@pytest.mark.parametrize("host", ["nowhere.invalid", "\u2603.invalid"])
+async def test_execute_where_the_name_does_not_resolve_is_unreachable(http, host):
     """A host name that nobody knows is told as such."""
     with pytest.raises(UnreachableError) as caught:
-        await http.execute(get_order("http://user:pw@nowhere.invalid"), SPECS)
+        await http.execute(get_order(f"http://user:pw@{host}"), SPECS)
     assert str(caught.value) == (
-        "service 'orders' at 'http://nowhere.invalid': its name does not resolve\nhint: correct its host name"
+        f"service 'orders' at 'http://{host}': its name does not resolve\nhint: correct its host name"
     )
 
 
-@pytest.mark.parametrize("host", ["a..b", "999.1.1.1", "xn--a", "\u2603.invalid", "a" * 70])
+@pytest.mark.parametrize("host", ["a..b", "999.1.1.1", "a" * 70])
 async def test_execute_where_the_host_is_no_name_is_unreachable(http, host):
     """A host that can be no name at all is an error of the environment as well."""
     with pytest.raises(UnreachableError) as caught:

@@ -53,6 +53,19 @@ async def test_redirect_that_a_step_follows_leads_to_the_reply(http, peers, stat
     assert " --location " in reply.exchange.reproduce
 
 
+async def test_redirect_to_the_same_origin_written_otherwise_leads_to_its_path(http, peers):
+    """A port with a zero in front is the same port, and nothing of the path is lost for it."""
+    server = await peers.http(
+        lambda arrived: (
+            http_reply()
+            if arrived.target == "/there"
+            else http_reply("303 See Other", Location=f"{server.url.replace('127.0.0.1:', '127.0.0.1:0')}/there")
+        )
+    )
+    reply = await http.execute(call_of(server.url), SPECS)
+    assert (reply.status_code, server.arrived[-1].target) == (200, "/there")
+
+
 async def test_redirect_to_another_origin_takes_no_credentials_along(http, peers):
     """Secrets, cookies and authorization stay at home; what says nothing of anybody goes on."""
     stranger = await peers.http()

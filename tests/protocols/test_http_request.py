@@ -10,7 +10,7 @@ from protocol_calls import ORDERS
 
 from pytest_orchestra.errors import StepError, UnusableEnvironmentError
 from pytest_orchestra.model.specification import MediaType, Operation, Parameter
-from pytest_orchestra.protocols.request import BaseAddress, build_request
+from pytest_orchestra.protocols.request import BaseAddress, HttpRequest, build_request
 
 ADDRESS = BaseAddress.read("http://127.0.0.1:8000/api/", "orders")
 PLACE, GET, FIND = (ORDERS.operation[name] for name in ("placeOrder", "getOrder", "findOrders"))
@@ -187,3 +187,17 @@ def test_base_url_that_is_no_address_is_an_error_of_the_environment(base_url):
         f"service 'orders' has base URL '{base_url}', which is no address of HTTP\n"
         "hint: write it as 'http://host:port' or 'https://host:port/prefix'"
     )
+
+
+@pytest.mark.parametrize(
+    ("url", "target"),
+    [
+        ("http://shop/orders/1?a=b", "/orders/1?a=b"),
+        ("https://shop:8443", "/"),
+        ("http://shop?next=http://x/y", "/?next=http://x/y"),
+        ("http://[::1]:80/a:b", "/a:b"),
+    ],
+)
+def test_request_target_is_what_stands_behind_the_authority(url, target):
+    """Path and query go to the server, whatever comes before them."""
+    assert HttpRequest("GET", url, {}).target == target

@@ -18,7 +18,13 @@ from itertools import count
 import pytest
 from kafka_broker import free_port, kafka_call, started_producer
 
-from pytest_orchestra.errors import LoginRefusedError, StepError, UnreachableError, UnusableEnvironmentError
+from pytest_orchestra.errors import (
+    LoginRefusedError,
+    OrchestraError,
+    StepError,
+    UnreachableError,
+    UnusableEnvironmentError,
+)
 
 pytest_plugins = ["kafka_fixtures"]
 
@@ -78,6 +84,16 @@ ANSWERS = {
     "/schemas/ids/3": {"schemaType": "JSON", "schema": "{}"},
     "/schemas/ids/4": {"schemaType": "PROTOBUF", "schema": "syntax = 'proto3'; message {"},
     "/schemas/ids/5": {"schemaType": "XML", "schema": "<a/>"},
+    "/schemas/ids/6": {
+        "schemaType": "JSON",
+        "schema": json.dumps(
+            {"$schema": "http://json-schema.org/draft-07/schema#", "properties": {"total": {"$ref": "money.json"}}}
+        ),
+        "references": [{"name": "money.json", "subject": "money-json", "version": 1}],
+    },
+    "/subjects/money-json/versions/1": {"schema": json.dumps({"type": "number"}), "id": 10, "version": 1},
+    "/subjects/orders-order/versions/latest": {"id": 1, "version": 4},
+    "/subjects": ["money", "orders-order"],
 }
 
 
@@ -119,10 +135,11 @@ def topic(kafka_broker):
     return name
 
 
-def see(broker, topic, url, password="s3cret-word"):
+def see(broker, topic, url, password="s3cret-word", **step):
     login = {"usernameRef": "env:USER", "passwordRef": "env:PASSWORD"}
     environment = broker.environment(schemaRegistry={"url": url, **login})
-    return kafka_call(broker, topic, environment=environment, secrets={"env:USER": "reader", "env:PASSWORD": password})
+    secrets = {"env:USER": "reader", "env:PASSWORD": password}
+    return kafka_call(broker, topic, environment=environment, secrets=secrets, **step)
 
 
 async def send(broker, topic, *values, correlation_id="corr-run-1"):
@@ -259,3 +276,186 @@ async def test_value_that_cannot_be_read_is_told(kafka, kafka_broker, topic, reg
     assert caught.value.hint == "see what the producer writes"
     await send(kafka_broker, topic, framed(3, b'{"a": 1}'), correlation_id="corr-run-2")
     assert await found(kafka, replace(call, run_id="run-2", correlation_id="corr-run-2")) == [{"a": 1}]
+
+
+ORDER_VALUE = {
+    "id": "o-1",
+    "total": {"amount": 12.5, "currency": "EUR"},
+    "placedAt": "2026-01-02T03:04:05Z",
+    "seal": "/wA=",
+}
+
+
+async def published(protocol, broker, topic, url, value, **step):
+    """Publish, and give the reply and the bytes that are in the topic then."""
+    from aiokafka import AIOKafkaConsumer  # noqa: PLC0415  an extra
+
+    reply = await protocol.execute(see(broker, topic, url, kind="ACTION", value=value, **step), {})
+    consumer = AIOKafkaConsumer(topic, bootstrap_servers=broker.address, auto_offset_reset="earliest")
+    await consumer.start()
+    try:
+        async with asyncio.timeout(GENEROUS_S):
+            raw = (await consumer.getone()).value
+    finally:
+        await consumer.stop()
+    return reply, raw
+
+
+@pytest.fixture
+def subject(topic):
+    """Let the registry have a schema for a topic."""
+    paths = []
+
+    def know(number):
+        paths.append(f"/subjects/{topic}-value/versions/latest")
+        ANSWERS[paths[-1]] = {"id": number, "version": 2}
+
+    yield know
+    for path in paths:
+        del ANSWERS[path]
+
+
+async def test_value_is_published_by_the_latest_schema_of_its_topic(kafka, kafka_broker, topic, registry_url, subject):
+    """Avro as its own library writes it: decimals, moments, bytes, a nullable field that is left out, references."""
+    subject(1)
+    reply, raw = await published(kafka, kafka_broker, topic, registry_url, ORDER_VALUE)
+    assert raw == framed(1, avro())
+    assert reply.exchange.request["schema"] == {"subject": f"{topic}-value", "version": 2, "id": 1}
+    assert reply.exchange.request["value"] == ORDER_VALUE
+    coded = base64.b64encode(raw).decode()
+    assert reply.exchange.reproduce == (
+        f"printf %s {coded} | base64 -d | kcat -b {kafka_broker.address} -P -t {topic} "
+        "-H X-Correlation-ID=corr-run-1 /dev/stdin"
+    )
+
+
+@pytest.mark.parametrize(
+    ("named", "value", "body"),
+    [
+        (None, {"x": 7}, b"\x00" + b"\x08\x07"),
+        (
+            "{topic}-value#shop.Order",
+            {"id": "o-1", "placedAt": "1970-01-01T00:00:05Z", "lines": [{"sku": "abc"}]},
+            b"\x02\x02" + b"\x0a\x03o-1" + b"\x1a\x02\x08\x05" + b"\x22\x05\x0a\x03abc",
+        ),
+        ("{topic}-value#shop.Order.Note", {"text": "sku"}, b"\x04\x02\x00" + b"\x0a\x03sku"),
+    ],
+)
+async def test_protobuf_is_published_as_the_message_that_is_named(
+    kafka, kafka_broker, topic, registry_url, subject, named, value, body
+):
+    """The first message of the file, unless another one is named, which may be within one."""
+    pytest.importorskip("grpc_tools", reason="needs 'grpcio-tools' to write Protobuf to Kafka")
+    subject(2)
+    step = {"valueSchema": named.format(topic=topic)} if named else {}
+    _, raw = await published(kafka, kafka_broker, topic, registry_url, value, **step)
+    assert raw == framed(2, body)
+
+
+async def test_value_of_json_schema_is_published_with_its_number(kafka, kafka_broker, topic, registry_url, subject):
+    """And held against the schema, with what that refers to."""
+    subject(6)
+    _, raw = await published(kafka, kafka_broker, topic, registry_url, {"total": 1})
+    assert raw == framed(6, b'{"total":1}')
+    with pytest.raises(StepError) as caught:
+        await kafka.execute(see(kafka_broker, topic, registry_url, kind="ACTION", value={"total": "one"}), {})
+    assert caught.value.fact == (
+        f"the message does not fit version 2 of subject '{topic}-value' of the schema registry of cluster 'main' at "
+        f"'{registry_url}': /value/total: expected number, observed 'one'"
+    )
+    assert caught.value.hint == "correct 'valueTemplate', or set 'breaksContract: true' if that is the purpose"
+
+
+@pytest.mark.parametrize(
+    ("number", "step", "value", "raw"),
+    [
+        (None, {}, {"a": 1}, b'{"a":1}'),
+        (1, {"valueSchema": "none"}, {"a": 1}, b'{"a":1}'),
+        (1, {"breaksContract": True}, {"a": 1}, b'{"a":1}'),
+        (1, {"key": "k"}, None, None),
+    ],
+    ids=["no-subject", "none", "broken-on-purpose", "tombstone"],
+)
+async def test_value_without_a_schema_is_published_as_it_is(
+    kafka, kafka_broker, topic, registry_url, subject, number, step, value, raw
+):
+    """Where the topic has no subject, where the step says so, and where it breaks the schema on purpose."""
+    if number is not None:
+        subject(number)
+    reply, found = await published(kafka, kafka_broker, topic, registry_url, value, **step)
+    assert found == raw
+    assert "schema" not in reply.exchange.request
+
+
+async def test_subject_that_is_named_is_taken(kafka, kafka_broker, topic, registry_url):
+    """Topics with several kinds of messages name them otherwise than themselves."""
+    _, raw = await published(kafka, kafka_broker, topic, registry_url, ORDER_VALUE, valueSchema="orders-order")
+    assert raw == framed(1, avro())
+
+
+MISFIT = "the message does not fit version 2 of subject '{topic}-value' of the {registry}: /value: "
+
+
+@pytest.mark.parametrize(
+    ("number", "named", "value", "fact", "hint"),
+    [
+        (None, "orders-ordr", {}, "{registry} has no subject 'orders-ordr'", "did you mean 'orders-order'?"),
+        (
+            None,
+            "billing",
+            {},
+            "{registry} has no subject 'billing'",
+            "correct 'valueSchema', or register its schema",
+        ),
+        (
+            2,
+            "{topic}-value#shop.Ordr",
+            {},
+            MISFIT + "the schema has no message 'shop.Ordr', did you mean 'shop.Order'?",
+            "correct 'valueTemplate', or set 'breaksContract: true' if that is the purpose",
+        ),
+        (
+            2,
+            None,
+            {"y": 1},
+            MISFIT + 'message type "shop.Other" has no field named "y" at "Other"',
+            "correct 'valueTemplate', or set 'breaksContract: true' if that is the purpose",
+        ),
+    ],
+)
+async def test_value_that_cannot_be_written_is_told(
+    kafka, kafka_broker, topic, registry_url, subject, number, named, value, fact, hint
+):
+    """Before anything is sent."""
+    if number is not None:
+        pytest.importorskip("grpc_tools", reason="needs 'grpcio-tools' to write Protobuf to Kafka")
+        subject(number)
+    step = {"valueSchema": named.format(topic=topic)} if named else {}
+    with pytest.raises(OrchestraError) as caught:
+        await kafka.execute(see(kafka_broker, topic, registry_url, kind="ACTION", value=value, **step), {})
+    registry = f"schema registry of cluster 'main' at '{registry_url}'"
+    assert (caught.value.fact, caught.value.hint) == (fact.format(registry=registry, topic=topic), hint)
+
+
+async def test_registry_that_is_away_is_told_when_publishing(kafka, kafka_broker, topic):
+    """Nothing is sent that no consumer could read."""
+    url = f"http://127.0.0.1:{free_port()}"
+    with pytest.raises(UnreachableError) as caught:
+        await kafka.execute(see(kafka_broker, topic, url, kind="ACTION", value={}), {})
+    assert caught.value.fact == f"schema registry of cluster 'main' at '{url}': it cannot be reached"
+
+
+async def test_subject_without_a_registry_is_told(kafka, kafka_broker, topic):
+    """The cluster is named, and what it needs."""
+    with pytest.raises(UnusableEnvironmentError) as caught:
+        await kafka.execute(kafka_call(kafka_broker, topic, kind="ACTION", value={}, valueSchema="orders-order"), {})
+    assert caught.value.fact == (
+        f"cluster 'main' at '{kafka_broker.address}' has no schema registry, where subject 'orders-order' would be"
+    )
+    assert caught.value.hint == "add 'schemaRegistry' to 'main' in environment 'local'"
+
+
+def test_schema_of_a_value_that_is_awaited_is_told_before_anything_runs(kafka, kafka_broker):
+    """Values that are read name their schema themselves."""
+    (problem,) = kafka.check(kafka_call(kafka_broker, "orders", valueSchema="orders-order").step, {})
+    assert problem.message == "'valueSchema' says how a message is published"

@@ -25,6 +25,7 @@ from pytest_orchestra.model.definition import StepDefinition
 from pytest_orchestra.model.environment import Environment
 from pytest_orchestra.model.run import Exchange, Violation, ViolationType
 from pytest_orchestra.problem import Place, Severity
+from pytest_orchestra.protocols.kafka import KafkaProtocol
 from pytest_orchestra.protocols.queue import QueueProtocol
 
 TASK = {
@@ -105,6 +106,33 @@ def test_every_message_that_is_found_is_held_against_the_schema(folder):
     ]
     assert violations[1].details["pointer"] == "/messages/1/value/commitHash"
     assert str(violations[1].details["schema"]).endswith("/schemas/task.json#/properties/commitHash/pattern")
+
+
+@pytest.mark.parametrize(("protocol", "fields"), [(QueueProtocol, {}), (KafkaProtocol, {"topic": "tasks"})])
+def test_field_that_no_schema_of_the_message_has_is_told_before_anything_runs(folder, protocol, fields):
+    """What is looked for and what is read, each once, with what may be meant; of a service's schema as well."""
+    definition = step(
+        folder,
+        **fields,
+        schemaRefs=["schemas/task.json"],
+        valueTemplate={"comitHash": "a", "branch": "{{data.branch}}", "{{data.name}}": 1},
+        until="message.value.brnch == 'x' and messages[0].value.branch != '' and message.key == 'k'",
+        businessRules=["(message.value.more | default(1)) == 1", "message.value.brnch != ''"],
+        exportAs={"repository": "message.value.repoUrll"},
+    )
+    problems = protocol().check(definition, SPECS)
+    assert [(problem.severity, problem.message, problem.hint) for problem in problems] == [
+        (
+            Severity.WARNING,
+            "'valueTemplate.comitHash' is no field of 'schemas/task.json'",
+            "did you mean 'commitHash'?",
+        ),
+        (Severity.WARNING, "'message.value.brnch' is no field of 'schemas/task.json'", "did you mean 'branch'?"),
+        (Severity.WARNING, "'message.value.repoUrll' is no field of 'schemas/task.json'", "did you mean 'repoUrl'?"),
+    ]
+    (folder / "schemas" / "open.json").write_text("{}")
+    another = definition.model_copy(update={"schema_refs": ["schemas/task.json", "schemas/open.json"]})
+    assert protocol().check(another, SPECS) == []
 
 
 def test_faults_beyond_the_fifth_are_counted(folder):

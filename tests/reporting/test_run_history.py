@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
 from pytest_orchestra.engine.ports import StepIntent, StoredRun
-from pytest_orchestra.model.run import RunStatus, SuiteRun, SuiteRunStatus
+from pytest_orchestra.model.run import Observation, PollHistory, RunStatus, SuiteRun, SuiteRunStatus
 from pytest_orchestra.reporting.history import history_text, outcome_of_stored, short_references, show_text
 from pytest_orchestra.reporting.terminal import failure_text
 from pytest_orchestra.reporting.typography import cell_width
@@ -120,6 +120,20 @@ def test_show_text_of_a_run_under_way_tells_what_its_worker_does(passed):
         "step shipped began 2026-11-20 22:45:01 and has not ended, attempt 2\n"
         "held by worker host-1/4711"
     )
+
+
+def test_show_text_of_a_wait_under_way_tells_what_it_has_seen(passed):
+    """Of a run that waits, or was given up in a wait, one sees what the polls saw until then."""
+    seen = PollHistory(BEGAN, 9, (Observation("NEW", 0, 700, 8), Observation("PAID", 900, 900)))
+    intent = StepIntent("shipped", 1, started_at=BEGAN, seen=seen)
+    for status in (RunStatus.IN_PROGRESS, RunStatus.FAILED_STUCK):
+        run = replace(passed.run, status=status)
+        assert show_text([StoredRun(run, passed.steps[:1], (intent,), 3)]).endswith(
+            "\n\nbegan 2026-11-20 22:45:00, suite run suite-1\n"
+            "step shipped began 2026-11-20 22:45:00 and has not ended, looked 9 times:\n"
+            "      0 ms  NEW (x8)\n"
+            "    900 ms  PAID"
+        )
 
 
 def test_show_text_of_no_runs_is_empty():

@@ -159,7 +159,8 @@ def test_failure_text_begins_with_the_reason(failed):
 
 @pytest.mark.parametrize("width", [60, 80, 100, 120])
 def test_failure_text_keeps_to_its_width(failed, width):
-    """No line is wider than the terminal, but the command, which stays in one piece."""
+    """No line is wider than the terminal, but the command, which stays in one piece; long names are cut."""
+    failed = replace(failed, steps=tuple(replace(step, name=step.name * 20) for step in failed.steps))
     lines = failure_text(failed, width=width).split("\n")
     command = failed.steps[1].exchange.reproduce
     assert lines[-1] == command

@@ -128,6 +128,17 @@ bindings:
     }
 
 
+def test_steps_of_an_included_file_have_their_place_from_where_the_user_is(
+    expand: Expand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the steps of a sidecar have it, and not by a path from the root of the machine."""
+    monkeypatch.chdir(tmp_path)
+    sidecar = "include: [steps.yaml]\nbindings: {Pay: {alias: card, use: pay, with: {amount: 1}}}"
+    bindings, problems = expand(sidecar, steps=PAY)
+    assert problems == []
+    assert [str(step.place) for step in bindings.bindings["Pay"]] == ["steps.yaml:9:9", "steps.yaml:13:9"]
+
+
 def test_custom_assertion_gives_way_to_its_rules(expand: Expand) -> None:
     """Its rules are rules of the step, with the inputs in place; a name of the use goes before that of the rule."""
     bindings, problems = expand(

@@ -8,6 +8,7 @@ from typing import Any
 from pytest_orchestra.model.dataset import TestDataSet
 from pytest_orchestra.model.definition import StepDefinition
 from pytest_orchestra.model.scenario import ScenarioStep, TestScenario
+from pytest_orchestra.model.specification import MediaType, Operation, ProtocolSpec, ResponseSpec, SchemaRef
 from pytest_orchestra.problem import Place
 from pytest_orchestra.session.references import check_scenario, check_syntax
 
@@ -33,7 +34,8 @@ def told(
         ),
     )
     data_sets = {"small": TestDataSet("small", data or {})}
-    return [str(problem) for problem in check_scenario(scenario, data_sets, exported, more.get("fixtures", []))]
+    problems = check_scenario(scenario, data_sets, exported, more.get("fixtures", []), specs=more.get("specs"))
+    return [str(problem) for problem in problems]
 
 
 def test_check_scenario_names_that_are_given_are_fine() -> None:
@@ -89,6 +91,45 @@ def test_check_scenario_data_export_and_fixture_that_nobody_gives_are_told() -> 
             "hint: did you mean 'amount'?"
         ),
     ]
+
+
+def test_check_scenario_field_that_an_earlier_reply_does_not_have_is_told() -> None:
+    """By the specification of the service that was called; what the step guards itself is left alone."""
+    order = {"type": "object", "properties": {"id": {"type": "string"}, "lines": {"items": {"type": "object"}}}}
+    responses = (ResponseSpec("201", media_types=(MediaType("application/json", SchemaRef("urn:orders#")),)),)
+    operation = Operation("any", "POST", "/orders", responses=responses)
+    spec = ProtocolSpec("http", "orders", version="1", operations=(operation,), documents={"urn:orders": order})
+    found = told(
+        {"alias": "place"},
+        {"inputTemplate": {"path": {"id": "{{step.place.response.body.idd}}", "n": "{{step.place.response.body.id}}"}}},
+        {"headers": {"a": "{{step.place.response.body.more | default('')}}", "b": "{{steps.place.response.bodi.id}}"}},
+        {"businessRules": ["response.body.id == step.place.response.body.lines[0].anything"]},
+        specs={"orders": spec},
+    )
+    assert found == [
+        (
+            "order.orchestra.yaml:7:5: 'step.place.response.body.idd' is read, but 'body.idd' is no field of the reply "
+            "of 'orders.any'\nhint: did you mean 'id'?"
+        ),
+        (
+            "order.orchestra.yaml:7:5: 'steps.place.response.bodi.id' is read, but a reply has no 'bodi'\n"
+            "hint: did you mean 'body'?"
+        ),
+    ]
+
+
+def test_check_scenario_tells_once_what_many_data_sets_lack() -> None:
+    """A typo is one problem, however many data sets there are."""
+    definition = step(headers={"a": "{{data.ordr}}"})
+    data_sets = {name: TestDataSet(name, {"order": name}) for name in ("a", "b", "c", "d", "e")}
+    data_sets["e"] = TestDataSet("e", {"ordr": 1})
+    steps = (ScenarioStep(0, "ask", "", "task_0", definition),)
+    scenario = TestScenario(key="main", name="main", data_sets=tuple(data_sets), steps=steps)
+    [problem] = check_scenario(scenario, data_sets, [], [])
+    assert str(problem) == (
+        "order.orchestra.yaml:7:5: 'data.ordr' is read, but data sets 'a', 'b', 'c' and 1 more have no 'ordr'\n"
+        "hint: did you mean 'order'?"
+    )
 
 
 def test_check_scenario_exports_of_other_files_are_not_guessed_at() -> None:

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 import pytest_asyncio
-from simulated_shop import BPMN, SIDECAR, SPEC, make_service
+from simulated_shop import SIDECAR, make_service, write_project
 
 
 @pytest_asyncio.fixture
@@ -45,9 +45,7 @@ def project(pytester):
 
     def write(sidecar=SIDECAR, environments="local:\n  services: {payments: 'http://127.0.0.1:9'}\n"):
         folder = pytester.path
-        (folder / "pay.bpmn").write_text(BPMN)
-        (folder / "payments.json").write_text(json.dumps(SPEC))
-        (folder / "pay.orchestra.yaml").write_text(json.dumps(sidecar))
+        write_project(folder, sidecar)
         (folder / "environments.yaml").write_text(environments)
         (folder / "data").mkdir(exist_ok=True)
         rows = [{"name": f"n{amount}", "data": {"amount": amount}} for amount in (5, 6, 7)]

@@ -174,10 +174,18 @@ SIDECAR = {
             "endpointRef": "payments.getPayment",
             "inputTemplate": {"path": {"id": "p-1"}},
             "businessRules": ["response.body.amount == data.amount"],
-            "timeoutMs": 500,
+            "timeoutMs": 2000,
         },
     },
 }
+
+
+def write_project(folder: Path, sidecar: Mapping[str, Any] = SIDECAR, bpmn: str = BPMN) -> Path:
+    """Write the process with its sidecar and specification; give its file."""
+    (folder / "pay.bpmn").write_text(bpmn)
+    (folder / "payments.json").write_text(json.dumps(SPEC))
+    (folder / "pay.orchestra.yaml").write_text(json.dumps(sidecar))
+    return folder / "pay.bpmn"
 
 
 def read_spec(folder: Path) -> Any:

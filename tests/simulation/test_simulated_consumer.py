@@ -178,8 +178,9 @@ async def test_callback_reaches_the_listener_with_its_correlation_id(tmp_path, c
     """A simulated service calls back by itself, and refusals of that are noted."""
     webhooks = WebhookProtocol()
     url = await webhooks.listen()
-    rules = {"operations": {"getLatest": {"call": {"url": f"{url}/hook", "body": {"n": "{{count}}"}}}}}
+    rules = {"operations": {"getLatest": {"call": {"url": "{{services.shop}}/hook", "body": {"n": "{{count}}"}}}}}
     service = make_service(tmp_path, rules)
+    service.participant.services = {"shop": url}
     await service.start()
     try:
         async with client.get(f"{service.base_url}/payments/latest", headers={"X-Correlation-ID": "corr-7"}):

@@ -17,7 +17,7 @@ from store_samples import has_stopped, is_free, wait_until
 
 from pytest_orchestra.store.embedded import EmbeddedPostgres
 from pytest_orchestra.store.place import choose_place
-from pytest_orchestra.store.supervisor import CLUSTER, DATA, SUPERVISOR_LOCK
+from pytest_orchestra.store.supervisor import CLUSTER, DATA, STATE, SUPERVISOR_LOCK
 
 
 def test_killed_user_hurts_nobody(own_folder: Path, own_place: Path, another_user):
@@ -118,6 +118,7 @@ def test_start_after_sigterm_of_the_supervisor_gets_a_new_one(own_folder: Path, 
     """A supervisor that is told to end ends the server properly; its users start another when they need it."""
     with EmbeddedPostgres(own_folder) as own:
         os.kill(state_of(own_place)["supervisor"], signal.SIGTERM)
+        wait_until(lambda: not (own_place / STATE).exists(), "the supervisor obeys")  # until then, its server is there
         own.start()
         assert answers(own.conninfo())
     wait_until(lambda: has_stopped(own_place), "the server stops")

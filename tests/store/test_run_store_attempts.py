@@ -12,6 +12,8 @@ from pytest_orchestra.engine.ports import RunStore, StepIntent
 from pytest_orchestra.errors import LeaseLostError
 from pytest_orchestra.model.run import (
     Exchange,
+    Observation,
+    PollHistory,
     RunAttempt,
     RunStatus,
     StepAttempt,
@@ -46,7 +48,8 @@ async def test_intent_of_a_second_attempt_has_the_first(store: RunStore):
     _, [run] = await begin(store)
     lease = await claimed(store, run)
     await store.begin_step(lease, StepIntent("place", 0))
-    second = StepIntent("place", 0, attempt=2, started_at=NOW, keyed_as=1, earlier=(FIRST,))
+    seen = PollHistory(NOW, 3, (Observation({"status": "NEW"}, 0.0, 20.5, 3),))
+    second = StepIntent("place", 0, attempt=2, started_at=NOW, keyed_as=1, earlier=(FIRST,), seen=seen)
     await store.begin_step(lease, second)
     [stored] = await store.read_runs([run.id])
     assert stored.intents == (second,)

@@ -61,7 +61,8 @@ async def test_begin_suite_run_id_of_another_key_is_refused(store: RunStore):
 async def test_end_suite_run_sets_state_and_moment(store: RunStore):
     """An ended SuiteRun shows its state and when it ended."""
     suite_run, _ = await begin(store)
-    await store.end_suite_run(suite_run.id, SuiteRunStatus.PASSED)
+    assert await store.end_suite_run(suite_run.id, SuiteRunStatus.PASSED) is SuiteRunStatus.PASSED
+    assert await store.end_suite_run("there-is-none", SuiteRunStatus.PASSED) is None
     [(ended, _counts)] = await store.history(1)
     assert ended.status is SuiteRunStatus.PASSED
     assert ended.finished_at is not None

@@ -118,11 +118,11 @@ async def test_suite_run_ends_with_its_last_session(store: RunStore) -> None:
     suite_run, [one, two] = await begin(store, "one", "two")
     ours, theirs = await claimed(store, one), await claimed(store, two, "worker-2")
     await store.finish_run(ours, RunStatus.FAILED, None)
-    await store.end_suite_run(suite_run.id, SuiteRunStatus.FAILED)
+    assert await store.end_suite_run(suite_run.id, SuiteRunStatus.FAILED) is SuiteRunStatus.IN_PROGRESS
     [(going_on, _)] = await store.history(1)
     assert (going_on.status, going_on.finished_at) == (SuiteRunStatus.IN_PROGRESS, None)
     await store.finish_run(theirs, RunStatus.PASSED, None)
-    await store.end_suite_run(suite_run.id, SuiteRunStatus.PASSED)
+    assert await store.end_suite_run(suite_run.id, SuiteRunStatus.PASSED) is SuiteRunStatus.FAILED
     [(ended, _)] = await store.history(1)
     assert ended.status is SuiteRunStatus.FAILED
 
