@@ -1,84 +1,159 @@
-"""Wall time of 200 scenarios: the plugin against a bare asyncio script, against itself one by one, and by store."""
+"""Many scenarios at once: the plugin against a bare asyncio script, by store, and against itself one by one.
+
+Every scenario has 6 HTTP steps, two of which wait for an effect. Script and plugin take turns, each in a process of its
+own; of each ratio the median of all rounds counts. Of a session it is the run that is measured, from the first item on,
+the client's import included on both sides; what pytest needs before that is printed as well. Processor time is told by
+HTTP step, all its polls together; the requests that the server has counted are printed beside it.
+"""
 
 from __future__ import annotations
 
 import argparse
-import asyncio
+import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
+from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
-from httpx_aiohttp import AiohttpTransport
 from workload import server, write_project
 
-POLL_S = 0.05
+WALL_LIMIT, CPU_LIMIT, STORE_LIMIT, GROWTH_LIMIT, SEQUENTIAL_LEAST = 1.25, 1.5, 1.1, 1.2, 10
+STEPS = 6
+MEASURING = """
+import json, time
+import pytest
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtestloop():
+    wall, cpu = time.perf_counter(), time.process_time()
+    try:
+        return (yield)
+    finally:
+        with open("cost.json", "w") as file:
+            json.dump({"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu}, file)
+"""
 
 
-async def _bare(base_url: str, scenarios: int, concurrency: int) -> None:
-    """Do what the scenarios do, with the same client, and nothing else."""
-    limit = asyncio.Semaphore(concurrency)
-    limits = httpx.Limits(max_connections=concurrency, max_keepalive_connections=concurrency)
-    async with httpx.AsyncClient(base_url=base_url, transport=AiohttpTransport(limits=limits)) as client:
+@dataclass(frozen=True)
+class Cost:
+    """Seconds of one run, those of its whole process, and the requests that it made."""
 
-        async def poll(path: str, status: str) -> None:
-            while (await client.get(path)).json()["status"] != status:
-                await asyncio.sleep(POLL_S)
+    wall: float
+    cpu: float
+    process: float
+    requests: int
 
-        async def scenario(n: int) -> None:
-            async with limit:
-                customer = (await client.post("/customers", json={"name": f"customer {n}"})).json()["id"]
-                order = (await client.post("/orders", json={"customer": customer})).json()["id"]
-                await poll(f"/orders/{order}", "SHIPPED")
-                await client.get(f"/invoices/{order}")
-                await client.post(f"/orders/{order}/cancellation")
-                await poll(f"/orders/{order}", "CANCELLED")
-
-        await asyncio.gather(*(scenario(n) for n in range(scenarios)))
+    def step_ms(self, scenarios: int) -> float:
+        """Give the milliseconds of processor time that an HTTP step took, with all that belongs to it."""
+        return self.cpu / scenarios / STEPS * 1e3
 
 
-def _pytest(folder: Path, *options: str) -> float:
-    """Run the project and give the seconds that pytest reports for the run itself."""
+def _served(base_url: str) -> int:
+    with urllib.request.urlopen(f"{base_url}/served") as reply:
+        return int(json.load(reply)["id"])
+
+
+def run_bare(base_url: str, scenarios: int, concurrency: int) -> Cost:
+    before, began = _served(base_url), time.perf_counter()
+    script = [sys.executable, str(Path(__file__).with_name("bare.py")), base_url, str(scenarios), str(concurrency)]
+    told = json.loads(subprocess.run(script, capture_output=True, text=True, check=True).stdout)
+    return Cost(told["wall"], told["cpu"], time.perf_counter() - began, _served(base_url) - before)
+
+
+def run_pytest(folder: Path, base_url: str, concurrency: int, *options: str) -> Cost:
+    before, began = _served(base_url), time.perf_counter()
     command = [sys.executable, "-m", "pytest", "--orchestra", "-q", "-p", "no:cacheprovider", *options]
+    command += [f"--orchestra-concurrency={concurrency}"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, env={**os.environ})
-    last = done.stdout.strip().splitlines()[-1]
-    if done.returncode or " passed in " not in last:
+    if done.returncode:
         raise SystemExit(done.stdout[-3000:] + done.stderr[-3000:])
-    return float(last.partition(" in ")[2].split("s")[0])
+    told = json.loads((folder / "cost.json").read_text())
+    return Cost(told["wall"], told["cpu"], time.perf_counter() - began, _served(base_url) - before)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--scenarios", type=int, default=200)
-    parser.add_argument("--concurrency", type=int, default=200)
-    parser.add_argument("--settle", type=float, default=0.5)
-    parser.add_argument("--sequential", type=int, default=20, help="how many to run one after another")
-    parser.add_argument("--check", action="store_true")
+def compare(base_url: str, folder: Path, scenarios: int, concurrency: int, rounds: int) -> tuple[bool, float, float]:
+    """Let the script and the plugin take turns; give whether the limits are kept, and the plugin's median costs."""
+    pairs = []
+    for number in range(rounds):
+        sides = [
+            lambda: run_bare(base_url, scenarios, concurrency),
+            lambda: run_pytest(folder, base_url, concurrency, "--orchestra-store=memory"),
+        ]
+        order = (0, 1) if number % 2 == 0 else (1, 0)  # neither is always the second
+        costs = {side: sides[side]() for side in order}
+        pairs.append((costs[0], costs[1]))
+    wall = statistics.median(ours.wall / bare.wall for bare, ours in pairs)
+    cpu = statistics.median(ours.cpu / bare.cpu for bare, ours in pairs)
+    for name, side in (("bare", 0), ("memory", 1)):
+        costs = [pair[side] for pair in pairs]
+        print(
+            f"{scenarios:6}  {name:8} wall {statistics.median(c.wall for c in costs):6.2f} s"
+            f"   CPU a step {statistics.median(c.step_ms(scenarios) for c in costs):5.2f} ms"
+            f"   ({statistics.median(c.requests for c in costs):.0f} requests,"
+            f" whole process {statistics.median(c.process for c in costs):.2f} s)"
+        )
+    print(f"{'':8}wall {wall:.2f} of bare (limit {WALL_LIMIT}), CPU a step {cpu:.2f} (limit {CPU_LIMIT})", flush=True)
+    memory = [ours for _, ours in pairs]
+    return (
+        wall <= WALL_LIMIT and cpu <= CPU_LIMIT,
+        statistics.median(cost.wall for cost in memory),
+        min(cost.cpu for cost in memory) / scenarios,
+    )
+
+
+def compare_stores(base_url: str, folder: Path, concurrency: int, rounds: int) -> bool:
+    run_pytest(folder, base_url, concurrency)  # which makes the database
+    ratios = []
+    for _ in range(rounds):
+        memory = run_pytest(folder, base_url, concurrency, "--orchestra-store=memory")
+        ratios.append(run_pytest(folder, base_url, concurrency).wall / memory.wall)
+    ratio = statistics.median(ratios)
+    print(f"embedded store: wall {ratio:.2f} of memory (limit {STORE_LIMIT})", flush=True)
+    return ratio <= STORE_LIMIT
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--scenarios", type=int, nargs="+", default=[50, 200, 1_000])
+    parser.add_argument("--concurrency", type=int, default=200, help="how many at once, at most")
+    parser.add_argument("--settle", type=float, default=0.5, help="how long an effect takes, in seconds")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--sequential", type=int, default=20, help="how many to run one after another; 0 for none")
+    parser.add_argument("--check", action="store_true", help="exit with 1 where a ratio is over its limit")
     options = parser.parse_args()
-    with server(options.settle) as base_url, tempfile.TemporaryDirectory() as folder:
-        project = Path(folder) / "project"
-        write_project(project, base_url, options.scenarios)
-        few = Path(folder) / "few"
-        write_project(few, base_url, options.sequential)
-        began = time.perf_counter()
-        asyncio.run(_bare(base_url, options.scenarios, options.concurrency))
-        bare = time.perf_counter() - began
-        concurrency = f"--orchestra-concurrency={options.concurrency}"
-        memory = _pytest(project, concurrency, "--orchestra-store=memory")
-        embedded = _pytest(project, concurrency)
-        embedded = min(embedded, _pytest(project, concurrency))  # the first one also makes the database
-        one_by_one = _pytest(few, "--orchestra-concurrency=1", "--orchestra-store=memory")
-    sequential = one_by_one / options.sequential * options.scenarios
-    print(f"bare asyncio script  {bare:6.2f} s")
-    print(f"memory store         {memory:6.2f} s   {memory / bare:5.2f} of bare       (limit 1.5)")
-    print(f"embedded store       {embedded:6.2f} s   {embedded / memory:5.2f} of memory     (limit 1.2)")
-    print(f"one after another    {sequential:6.1f} s   {sequential / memory:5.1f} times slower  (at least 10)")
-    if options.check and (memory > 1.5 * bare or embedded > 1.2 * memory or sequential < 10 * memory):
-        raise SystemExit(1)
+    kept: list[bool] = []
+    walls, cpus = {}, {}
+    with server(options.settle) as base_url, tempfile.TemporaryDirectory() as root:
+
+        def project(scenarios: int, name: str | None = None) -> Path:
+            folder = Path(root) / (name or str(scenarios))
+            write_project(folder, base_url, scenarios)
+            (folder / "conftest.py").write_text(MEASURING)
+            return folder
+
+        for count in options.scenarios:
+            concurrency = min(count, options.concurrency)
+            is_kept, walls[count], cpus[count] = compare(base_url, project(count), count, concurrency, options.rounds)
+            kept.append(is_kept)
+        most, middle = max(options.scenarios), sorted(options.scenarios)[len(options.scenarios) // 2]
+        growth = cpus[most] / cpus[middle]
+        print(f"CPU a scenario at {most}: {growth:.2f} of that at {middle} (limit {GROWTH_LIMIT})", flush=True)
+        kept.append(growth <= GROWTH_LIMIT)
+        at_once = min(middle, options.concurrency)
+        kept.append(compare_stores(base_url, Path(root) / str(middle), at_once, options.rounds))
+        if options.sequential:
+            few = project(options.sequential, "few")
+            one_by_one = run_pytest(few, base_url, 1, "--orchestra-store=memory").wall / options.sequential * middle
+            times = one_by_one / walls[middle]
+            print(f"one after another: {one_by_one:.0f} s, {times:.0f} times slower (at least {SEQUENTIAL_LEAST})")
+            kept.append(times >= SEQUENTIAL_LEAST)
+    return 1 if options.check and not all(kept) else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

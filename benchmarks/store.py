@@ -2,7 +2,7 @@
 
 Every step waits 0.25 s, as a system under test would let it, and is then recorded with the intent of the next one.
 Prints wall and CPU seconds of each store and their ratio, and the time of the same writes without any waits. With
-``--check`` the exit status is 1 if the embedded store takes more than 1.2 times the wall time of memory.
+``--check`` the exit status is 1 if the embedded store takes more than 1.1 times the wall time of memory.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from pytest_orchestra.store.opening import open_store
 SCENARIOS = 200
 STEPS = 6
 WAIT_S = 0.25
-BUDGET = 1.2
+BUDGET = 1.1
 
 
 @dataclass(frozen=True)

@@ -97,11 +97,16 @@ bindings:
 async def _serve(settle_s: float, ready: object) -> None:
     """Answer over bare sockets, so that the server is never what is measured."""
     counter = itertools.count(1)
+    served = 0
     placed: dict[str, float] = {}
     cancelled: dict[str, float] = {}
 
     def answer(method: str, path: str) -> tuple[int, dict[str, str]]:
+        nonlocal served
         now = time.monotonic()
+        if path == "/served":
+            return 200, {"id": str(served), "status": "COUNTED"}
+        served += 1
         if method == "POST" and path == "/customers":
             return 201, {"id": f"c{next(counter)}", "status": "NEW"}
         if method == "POST" and path == "/orders":
