@@ -11,7 +11,7 @@ from doc_pages import README, ROOT, blocks, matches
 TRY_IT = (
     "python3 -m venv .venv && .venv/bin/pip install -q -e '.[example]' && .venv/bin/pytest --orchestra example_project"
 )
-TEST_IT = "python3 -m venv .venv && .venv/bin/pip install -q -e '.[dev]' && .venv/bin/pytest"
+TEST_IT = "python3 -m venv .venv && .venv/bin/pip install -q -e '.[dev]' && .venv/bin/pytest -n auto"
 
 
 def test_readme_commands_are_the_two_and_ci_finds_the_second() -> None:
@@ -30,7 +30,7 @@ def test_readme_first_command_passes_as_many_tests_as_it_says(reader: Any) -> No
     done = reader.run("pytest -p no:cacheprovider --orchestra -rs example_project")
     assert done.returncode == 0, done.stdout + done.stderr
     if "needs rabbitmq: " in done.stdout:
-        assert "two of them are skipped where no RabbitMQ is installed" in README.read_text(encoding="utf-8")
+        assert "(without RabbitMQ it skips two)" in README.read_text(encoding="utf-8")
         assert " 11 passed, 2 skipped in " in done.stdout
         pytest.skip("11 of 13 tests passed; the others need rabbitmq: Debian's package 'rabbitmq-server'")
     assert " 13 passed in " in done.stdout
