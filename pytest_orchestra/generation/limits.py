@@ -47,6 +47,7 @@ __all__ = [
     "MAX_SIZE_ENUMERATED",
     "MAX_SOLVER_STEPS",
     "MAX_SOLVER_VARIABLES",
+    "MAX_VARIABLE_CELLS",
     "MAX_VISITS",
     "MAX_Z3_STEPS",
     "search_budget",
@@ -125,6 +126,9 @@ MAX_VISITS = 12
 MAX_CLUSTER_CELLS = 1_000
 """Combinations of values that are told apart for variables which hang together, while runs are played."""
 
+MAX_VARIABLE_CELLS = 5_000
+"""Values of one variable, on which no other depends, that are told apart while runs are played."""
+
 MAX_CLUSTER_FORMULAS = 120
 """Conditions on one variable that are watched where there are too many of them."""
 
@@ -152,7 +156,7 @@ MAX_SOLVER_STEPS = 20_000
 MAX_FORMS = 200
 """Sums of variables that eliminating one of them from their comparisons may leave."""
 
-MAX_CORE_PARTS = 60
+MAX_CORE_PARTS = 1_000
 """Conditions from which the least contradiction is still looked for; of more, all are named."""
 
 EXPLORATION_BUDGET = 12_000

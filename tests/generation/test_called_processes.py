@@ -17,6 +17,7 @@ from pytest_orchestra.model.process import (
     Condition,
     DataElement,
     EventKind,
+    Extension,
     LoopCharacteristics,
     LoopKind,
     NodeKind,
@@ -63,6 +64,15 @@ def test_calls_are_opaque_unless_wished_otherwise() -> None:
     suite = plan(caller(), [payment()])
     assert set(decided(suite)) == {"start call end", "start call border x end2"}
     assert set(decided(plan(caller(), [payment()], calls={"*": "inline", "call": "opaque"}))) == set(decided(suite))
+
+
+def test_inlined_call_that_is_not_waited_for_is_told() -> None:
+    """What follows such a call may come before the end of what is called; the plan has one of the orders."""
+    mark = Extension("{http://www.jboss.org/drools}waitForCompletion", text="false", is_attribute=True)
+    process = caller(call={"called_element": "pay", "name": "Pay it", "extensions": (mark,)})
+    told = "call activity 'Pay it' does not wait for what it calls, and is played as if it did"
+    assert told in messages(plan(process, [payment()], calls={"*": "inline"}))
+    assert told not in messages(plan(process, [payment()]))
 
 
 @pytest.mark.parametrize("key", ["call", "Pay it", "*"])

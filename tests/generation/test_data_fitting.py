@@ -230,7 +230,10 @@ def test_kinds_of_data_beyond_the_limit_are_told() -> None:
     branches = ";".join(f"xor -b{number} [n == {number}]> t{number} > end" for number in range(count))
     data = [TestDataSet(f"d{number}", {"n": number}) for number in range(count)]
     suite = plan(process_of(f"start > xor; {branches}"), NOTHING_MADE, data)
-    assert messages(suite, Severity.WARNING) == ["only the first 200 kinds of data sets were tried; 3 more were not"]
+    assert messages(suite, Severity.WARNING) == [
+        "exclusive gateway 'xor' has no default flow: no branch is taken for n = 203",
+        "only the first 200 kinds of data sets were tried; 3 more were not",
+    ]
     assert suite.coverage[0].missing == ()
     assert fitting(suite)["b0"] == ("d0",)
 

@@ -19,9 +19,9 @@ from pytest_orchestra.model.process import Process
 HERE = Path(__file__).parent
 PURE = frozenset(
     {
-        *("__future__", "abc", "collections", "dataclasses", "enum", "functools", "itertools", "typing"),
+        *("__future__", "abc", "bisect", "collections", "dataclasses", "enum", "functools", "itertools", "typing"),
         *("difflib", "fractions", "hashlib", "heapq", "json", "math", "operator", "re", "types"),
-        *("unicodedata", "urllib"),
+        *("string", "unicodedata", "urllib"),
         *(
             "pytest_orchestra.errors",
             "pytest_orchestra.generation",

@@ -23,7 +23,7 @@ from pytest_orchestra.generation.assumptions.writes import list_writes
 from pytest_orchestra.generation.control_flow.compiler import compile_process
 from pytest_orchestra.generation.control_flow.decisions import find_decisions
 from pytest_orchestra.generation.control_flow.structure import Structure
-from pytest_orchestra.generation.limits import MAX_CLUSTER_CELLS
+from pytest_orchestra.generation.limits import MAX_VARIABLE_CELLS
 from pytest_orchestra.model.dataset import TestDataSet
 from pytest_orchestra.model.definition import Bindings
 from pytest_orchestra.model.process import (
@@ -414,9 +414,9 @@ def test_correlated_decisions_are_planned_in_time(count: int, variables: int) ->
 
 def test_variables_beyond_the_limit_are_told() -> None:
     """Of a variable that very many conditions compare, the first ones are watched, and the plan says so."""
-    suite = plan(_diamonds(MAX_CLUSTER_CELLS // 2, 1), Bindings(witnesses=False))
+    suite = plan(_diamonds(MAX_VARIABLE_CELLS // 2 + 100, 1), Bindings(witnesses=False))
     assert [message for message in messages(suite) if "held against" in message] == [
-        "only some of the conditions that share variables were held against each other; 880 were not"
+        "only some of the conditions that share variables were held against each other; 5080 were not"
     ]
 
 

@@ -14,8 +14,8 @@ from pathological import INPUTS
 
 HERE = Path(__file__).parent
 SECONDS, MEGABYTES = 10.0, 500.0
-PATIENCE = 1.2 * SECONDS
-"""Seconds of wall time after which a process is not waited for any longer."""
+PATIENCE = 600.0
+"""Seconds of wall time after which a process is not waited for any longer, however busy the machine is."""
 
 EXPECTED: dict[str, int] = {
     "10,000 nodes in a row": 1,
@@ -34,33 +34,29 @@ CUT: dict[str, str] = {
 }
 """What is too large, with what the problem must say."""
 
+CRITERIA = ("edge,node", "all")
 
-CASES = [(name, criteria) for criteria in ("edge,node", "all") for name in INPUTS]
 
-
-def planned(name: str, criteria: str, folder: Path) -> dict[str, Any]:
-    """Give what a process of its own, which may have no more memory, says of an input."""
+def planned(name: str, folder: Path) -> list[dict[str, Any]]:
+    """Give what a process of its own, which may have no more memory, says of an input under each of the criteria."""
     paths = os.pathsep.join([str(HERE.parents[1]), str(HERE)])
-    command = [sys.executable, str(HERE / "pathological.py"), name, str(folder / "odd.bpmn"), criteria]
+    command = [sys.executable, str(HERE / "pathological.py"), name, str(folder / "odd.bpmn"), *CRITERIA]
     environment = os.environ | {"PYTHONPATH": paths}
-    try:
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False)
-    except subprocess.TimeoutExpired:
-        pytest.fail(f"takes more than {PATIENCE} s")
-    assert done.returncode == 0, done.stderr[-2_000:]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert done.returncode == 0, (done.returncode, done.stderr[-2_000:])
     return json.loads(done.stdout)
 
 
-@pytest.mark.parametrize(("name", "criteria"), CASES)
-def test_odd_input_is_planned_within_bounds(name: str, criteria: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", INPUTS)
+def test_odd_input_is_planned_within_bounds(name: str, tmp_path: Path) -> None:
     """Ten seconds and 500 MB at most; every goal is covered or has a reason, and a limit that was reached is named."""
-    found = planned(name, criteria, tmp_path)
-    assert found["seconds"] < SECONDS, found
-    assert found["megabytes"] < MEGABYTES, found
-    assert all(reason.strip() for reason in found["reasons"])
-    if any("its limit" in reason for reason in found["reasons"]):
-        assert any("limit" in problem for problem in found["problems"]), found["problems"]
-    if name in CUT:
-        assert any(CUT[name] in problem for problem in found["problems"]), found["problems"]
-    if name in EXPECTED and criteria != "all":
-        assert (found["scenarios"], found["missing"]) == (EXPECTED[name], 0)
+    for criteria, found in zip(CRITERIA, planned(name, tmp_path), strict=True):
+        assert found["seconds"] < SECONDS, found
+        assert found["megabytes"] < MEGABYTES, found
+        assert all(reason.strip() for reason in found["reasons"])
+        if any("its limit" in reason for reason in found["reasons"]):
+            assert any("limit" in problem for problem in found["problems"]), found["problems"]
+        if name in CUT:
+            assert any(CUT[name] in problem for problem in found["problems"]), found["problems"]
+        if name in EXPECTED and criteria != "all":
+            assert (found["scenarios"], found["missing"]) == (EXPECTED[name], 0)

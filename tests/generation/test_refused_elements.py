@@ -7,7 +7,7 @@ from process_text import events, process_of
 from scopes import CLASSIC, decided
 from suites import messages, missing, plan
 
-from pytest_orchestra.model.process import EventKind, NodeKind
+from pytest_orchestra.model.process import EventDefinition, EventKind, NodeKind
 from pytest_orchestra.problem import Severity
 
 SUB = {"begin": {"scope": "sub", "kind": NodeKind.START_EVENT}}
@@ -50,6 +50,11 @@ SUB = {"begin": {"scope": "sub", "kind": NodeKind.START_EVENT}}
             "start > a > end",
             {"end": {"events": events(EventKind.CONDITIONAL)}},
             "end event 'end' is of type conditional, which an end cannot throw",
+        ),
+        (
+            "start > throw > end",
+            {"throw": {"events": (EventDefinition(EventKind.COMPENSATE, wait_for_completion=False),)}},
+            "intermediate throw event 'throw' does not wait for what it compensates, and is played as if it did",
         ),
         (
             "start > a > end",

@@ -193,12 +193,12 @@ def _holds_somewhere(parts: list[Expression]) -> bool:
 
 @given(_conditions())
 def test_answer_is_that_of_trying_all_values(texts: list[str]) -> None:
-    """For numbers, a grid as fine as the comparisons need finds a solution exactly where the solver does."""
+    """For numbers, the solver finds a solution wherever a fine grid has one, and what it finds is one."""
     parts = [parse_condition(text, Dialect.TEMPLATE) for text in texts]
     found = solve(parts, dialects=Dialect.TEMPLATE, asks_z3=False)
     numbers = {(name,): Domain(kinds=frozenset({Kind.NUMBER})) for name in _LETTERS}
     typed = solve(parts, dialects=Dialect.TEMPLATE, domains=numbers, asks_z3=False)
-    assert (typed.status is Status.SATISFIABLE) == _holds_somewhere(parts)
+    assert typed.status is Status.SATISFIABLE or not _holds_somewhere(parts)  # the grid ends, numbers do not
     assert typed.status is not Status.UNKNOWN
     assert (found.status is Status.CONTRADICTORY) <= (typed.status is Status.CONTRADICTORY)
     for answer in (found, typed):

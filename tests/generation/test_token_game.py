@@ -236,7 +236,7 @@ def test_error_waits_for_what_else_the_sub_process_does() -> None:
     assert [" ".join(scenario.nodes) for scenario in suite.scenarios] == [
         "start sub begin and1 a b c failed border help end2"
     ]
-    assert missing(suite) == {"sub>end1": "no run was found that reaches it within the limits of loops"}
+    assert missing(suite) == {"sub>end1": "every run found takes 'error' at 'sub' instead"}
 
 
 def test_error_is_caught_by_the_nearest_boundary_event_of_its_code() -> None:
@@ -274,6 +274,34 @@ def test_terminating_end_ends_its_sub_process_only() -> None:
         **inside("sub", "begin", "and1", "a", "b", "c"),
     )
     assert paths(plan(process)) == {"main": "start sub begin and1 a b c stop after end"}
+
+
+def test_each_of_several_terminating_ends_comes_first_once() -> None:
+    """Which of the branches ends the process is nobody's choice: each has a scenario in which it does."""
+    ends = {f"end{number}": {"events": events(EventKind.TERMINATE)} for number in (1, 2, 3)}
+    process = process_of("start > and1; and1 > a > end1; and1 > b > end2; and1 > c > end3", **ends)
+    suite = plan(process, criteria=[Criterion.NODE, Criterion.EDGE])
+    assert missing(suite) == {}
+    assert sorted(scenario.nodes[-1] for scenario in suite.scenarios) == ["end1", "end2", "end3"]
+    assert all({"a", "b", "c"} <= set(scenario.nodes) for scenario in suite.scenarios)
+
+
+def test_each_of_several_errors_of_a_sub_process_is_caught_once() -> None:
+    """Only one of them can end the sub-process, so that the ways behind the others need runs of their own."""
+    inner = {
+        name: {"scope": "sub", "kind": NodeKind.END_EVENT, "events": events(EventKind.ERROR, ref=name)}
+        for name in ("bad", "worse")
+    }
+    borders = {f"border_{name}": {"attached_to": "sub", "events": events(EventKind.ERROR, ref=name)} for name in inner}
+    process = process_of(
+        "start > sub > end1; begin > and1; and1 > bad; and1 > worse; border_bad > end2; border_worse > end3",
+        **inner,
+        **borders,
+        **inside("sub", "begin", "and1"),
+    )
+    suite = plan(process, criteria=[Criterion.EDGE])
+    assert missing(suite) == {"sub>end1": "cannot be reached from a start"}
+    assert [scenario.nodes[-1] for scenario in suite.scenarios] == ["end2", "end3"]
 
 
 def test_terminating_end_takes_tokens_that_wait_at_joins_with_it() -> None:

@@ -243,6 +243,38 @@ class Knowledge:
                 found[key] = {cluster: tuple(facts) for cluster, facts in mine.items()}
         return found
 
+    def conflict_between(self, first: tuple[int, int], second: tuple[int, int]) -> Conflict | None:
+        """Give what contradicts an outcome, given as its point and index, in whatever run has taken another one.
+
+        None where they do not contradict, or where what they speak of may change on the way.
+        """
+        earlier, own = (self.facts.get((*one, 0), {}) for one in (first, second))
+        for cluster in earlier.keys() & own.keys() - self._passing:
+            full = self.clusters.clusters[cluster].full
+            if not _open(own[cluster], _open(earlier[cluster], full)):
+                assumptions = self.begin()
+                assumptions.take(*first)
+                return assumptions.conflict(*second)
+        return None
+
+    def values_of(self, outcome: tuple[int, int]) -> int:
+        """Give the values for which an outcome, given as its point and index, can be taken in a run.
+
+        All, of what may change on the way.
+        """
+        clusters, values = self.clusters, self.clusters.everything
+        for cluster, own in self.facts.get((*outcome, 0), {}).items():
+            if cluster not in self._passing:
+                full = clusters.clusters[cluster].full
+                values &= ~full | _open(own, full)
+        return values
+
+    @cached_property
+    def _passing(self) -> frozenset[int]:
+        """The clusters of which something is forgotten anywhere."""
+        marks = self.marks.values()
+        return frozenset(cluster for mark in marks for cluster in (*mark.forgotten, *mark.forgotten_again))
+
     def key_of(self, point: int, outcome: int, visit: int) -> tuple[int, int, int]:
         """Give the key of what an outcome claims at a visit."""
         key = (point, outcome, 0)
@@ -403,11 +435,7 @@ class Assumptions:
             full = clusters[cluster].full
             if _open(own, self.values & full):
                 continue
-            kept = [*self._facts.get(cluster, ()), *own]
-            for fact in tuple(kept):
-                rest = [one for one in kept if one is not fact]
-                if not _open(rest, full):
-                    kept = rest
+            kept = _contradicting((*self._facts.get(cluster, ()), *own), full)
             mine = {id(fact) for fact in own}
             earlier = (fact.claim for fact in kept if id(fact) not in mine)
             own_claims = dict.fromkeys(fact.claim for fact in kept if id(fact) in mine)
@@ -429,6 +457,27 @@ class Assumptions:
 def _all_change(facts: Iterable[_Fact]) -> bool:
     """Whether every fact is forgotten when its loop comes round."""
     return all(any(path[0] in (_CHANGING, COMPUTED) for path in fact.variables) for fact in facts)
+
+
+def _contradicting(facts: Sequence[_Fact], mask: int) -> list[_Fact]:
+    """Give facts that leave nothing of a mask, none of which can be left out, the latest where there is a choice.
+
+    Those behind an early one that leave nothing with it do not need the ones before it: each pass finds one fact.
+    """
+    kept: list[_Fact] = []
+    begin = 0
+    while mask:
+        left = mask
+        for position in range(len(facts) - 1, begin - 1, -1):
+            left &= facts[position].mask
+            if not left:
+                break
+        else:
+            break
+        kept.append(facts[position])
+        mask &= facts[position].mask
+        begin = position + 1
+    return kept
 
 
 def _open(facts: Iterable[_Fact], mask: int) -> int:

@@ -20,6 +20,7 @@ from pytest_orchestra.model.process import (
     DataElement,
     EventDefinition,
     EventKind,
+    Extension,
     FlowNode,
     NodeKind,
     Process,
@@ -49,6 +50,11 @@ def inline_calls(process: Process, called: Iterable[Process], bindings: Bindings
     if bindings is None or not bindings.calls:
         return Inlined(process)
     return _Inlining(process, called, bindings, home).inlined()
+
+
+def _is_unawaited(extension: Extension) -> bool:
+    """Whether a vendor's attribute says that a call does not wait for the end of what it calls."""
+    return extension.is_attribute and extension.name.endswith("}waitForCompletion") and extension.text == "false"
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +133,10 @@ class _Inlining:
             hint = "inline fewer calls"
             self._problems.append(Problem(Severity.WARNING, place, fact, hint=hint, element=node.id))
             return None
+        if any(map(_is_unawaited, node.extensions)):
+            fact = f"call activity '{node.label}' does not wait for what it calls, and is played as if it did"
+            hint = "check its scenarios by hand"
+            self._problems.append(Problem(Severity.WARNING, place, fact, hint=hint, element=node.id))
         return target
 
     def _key(self, node: FlowNode) -> str | None:

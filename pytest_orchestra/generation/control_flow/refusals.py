@@ -27,6 +27,7 @@ _NOT_AT_AN_END: Final = frozenset({EventKind.TIMER, EventKind.CONDITIONAL})
 _NOT_AT_A_START: Final = frozenset({*_NOT_WAITED_FOR, EventKind.LINK})
 _NOT_FOR_EVENT_SUBS: Final = frozenset({EventKind.CANCEL, EventKind.TERMINATE, EventKind.LINK})
 _CHOOSE: Final = "choose another type of event"
+_BY_HAND: Final = "check its scenarios by hand"
 
 
 def find_refusals(anatomy: Anatomy, home: Place) -> list[Problem]:
@@ -79,6 +80,12 @@ def _throw(anatomy: Anatomy, node: FlowNode) -> Iterator[tuple[str, str]]:
     del anatomy
     if misplaced := _misplaced(node, _NOT_THROWN_ON_THE_WAY):
         yield f"{describe(node)} is of type {misplaced}, which is not thrown on the way", _CHOOSE
+    yield from _unawaited(node)
+
+
+def _unawaited(node: FlowNode) -> Iterator[tuple[str, str]]:
+    if any(event.kind is EventKind.COMPENSATE and not event.wait_for_completion for event in node.events):
+        yield f"{describe(node)} does not wait for what it compensates, and is played as if it did", _BY_HAND
 
 
 def _end(anatomy: Anatomy, node: FlowNode) -> Iterator[tuple[str, str]]:
@@ -86,6 +93,7 @@ def _end(anatomy: Anatomy, node: FlowNode) -> Iterator[tuple[str, str]]:
         yield f"{describe(node)} is of type {misplaced}, which an end cannot throw", _CHOOSE
     if any(event.kind is EventKind.CANCEL for event in node.events) and anatomy.transaction_of(node) is None:
         yield f"{describe(node)} cancels, but lies in no transaction", "put it into a transaction"
+    yield from _unawaited(node)
 
 
 def _start(anatomy: Anatomy, node: FlowNode) -> Iterator[tuple[str, str]]:

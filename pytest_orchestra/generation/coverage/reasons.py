@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from pytest_orchestra.generation.assumptions.conflicts import assumed_before, why_not
 from pytest_orchestra.generation.coverage.criteria import Goals, Spot
 from pytest_orchestra.generation.coverage.search import Cover
-from pytest_orchestra.generation.token_game.game import Failure, FailureKind, Game
+from pytest_orchestra.generation.token_game.game import Failure, FailureKind, Game, Run
 from pytest_orchestra.generation.token_game.guidance import INFINITE, View
-from pytest_orchestra.generation.wording import describe
+from pytest_orchestra.generation.wording import describe, quoted
 from pytest_orchestra.model.process import FlowNode
 from pytest_orchestra.model.scenario import CoverageGoal
 
@@ -40,8 +40,54 @@ def reason_of(game: Game, goals: Goals, cover: Cover, view: View, goal: int) -> 
     if failure is None and goal in cover.unsearched:
         return "was not searched for: generation stopped at its limit"
     if failure is None:
-        return "no run was found that reaches it within the limits of loops"
+        return _reason_unfound(game, goals, cover, goal)
     return _reason_of_failure(game, failure)
+
+
+def _reason_unfound(game: Game, goals: Goals, cover: Cover, goal: int) -> str:
+    """Say of a goal to which no run failed to come, but which none meets, what the runs did instead."""
+    runs = [found.run for found in cover.found]
+    spot = goals.spots[goal]
+    if runs and spot is not None and goals.pair_of(goal) is None:
+        instead = _thrown_instead(game, runs, spot, goals.goals[goal].element)
+        if instead is not None:
+            return instead
+    within = " within the limits of loops" if game.structure.cyclic_components else ""
+    return f"no run was found that {'takes both' if goals.pair_of(goal) is not None else 'reaches it'}{within}"
+
+
+def _thrown_instead(game: Game, runs: Sequence[Run], spot: Spot, element: str) -> str | None:
+    """Name the decision that must come out normally to meet a goal, where an event is thrown from inside each time."""
+    for point, decision in game.decisions.items():
+        if decision.default is None or not any(branch.is_thrown for branch in decision.branches):
+            continue
+        normal = decision.branches[decision.default]
+        taken = {
+            branch for run in runs for choice in run.choices if choice.point == point for branch in choice.branches
+        }
+        if not taken or normal.id in taken:
+            continue
+        leaving = game.graph.exit_of.get(point)
+        is_normal = element == f"{decision.element}->{normal.id}"
+        if is_normal or (leaving is not None and not _is_reached(game, spot, leaving)):
+            names = [branch.name or branch.id for branch in decision.branches if branch.id in taken]
+            return f"every run found takes {quoted(names)} at '{decision.name}' instead"
+    return None
+
+
+def _is_reached(game: Game, spot: Spot, avoided: int) -> bool:
+    """Whether a spot can be come to without passing a point."""
+    edges, structure = game.graph.edges, game.structure
+    waiting = [game.graph.entry]
+    seen = {avoided, *waiting}
+    while waiting:
+        for edge in structure.successor_edges[waiting.pop()]:
+            target = edges[edge].target
+            if target not in seen:
+                seen.add(target)
+                waiting.append(target)
+    seen.discard(avoided)
+    return any(source in seen for source, _ in _places(game, spot))
 
 
 def _reason_left_out(game: Game, goal: CoverageGoal) -> str:

@@ -18,6 +18,7 @@ from pytest_orchestra.generation.coverage.criteria import Goals, prerequisites_o
 from pytest_orchestra.generation.coverage.cycles import RepeatPolicy
 from pytest_orchestra.generation.coverage.exact import all_attempts, least_cover
 from pytest_orchestra.generation.coverage.minimum import Quotas, find_quotas
+from pytest_orchestra.generation.coverage.pair_claims import PairClaims
 from pytest_orchestra.generation.coverage.pairs import PairPolicy, Ways
 from pytest_orchestra.generation.coverage.quota_policy import QuotaPolicy
 from pytest_orchestra.generation.limits import (
@@ -106,6 +107,8 @@ class _Search:
         self._budget = Budget(search_budget(view.game.graph.size))
         self._open: set[int] = set()
         self._least: int | None = None
+        self._claims = PairClaims(view.game)
+        self._refused: set[int] = set()
         self.cover_found = Cover()
 
     def cover_regardless(self) -> None:
@@ -161,6 +164,7 @@ class _Search:
         for index in sorted(self._open if ending else ()):
             if index in self._open and self._goals.pair_of(index) is None:
                 self._aim(index, ending)
+        self.cover_found.is_cut = self.cover_found.is_cut or not self.cover_found.unsearched.isdisjoint(self._open)
 
     def _find_reachable(self) -> frozenset[int]:
         """Give the goals whose spot is in the graph and can be come to, by some values at least."""
@@ -254,17 +258,24 @@ class _Search:
             if first + number in self._open:
                 open_pairs[one] |= 1 << other
                 open_pairs[other] |= 1 << one
+                conflict = self._claims.conflict(pairs.values[one], pairs.values[other])
+                if conflict is not None:
+                    self._refused.add(first + number)
+                    failure = Failure(FailureKind.CONTRADICTION, (pairs.values[one].point,), conflict=conflict)
+                    self.cover_found.failures[first + number] = failure
+        reserve = self._budget.left // 2  # pairs are many: what they need must not be missing for everything else
         for view, members in views:
             ways = Ways(view)
             for number, wanted in enumerate(pairs.pairs):
                 goal = first + number
-                if goal not in self._open:
+                if goal not in self._open or goal in self._refused:
                     continue
-                if self._must_stop():
+                if self._budget.left <= reserve or self._must_stop():
                     self.cover_found.unsearched.add(goal)
                     continue
                 before = len(self.cover_found.found)
-                self._try_pair(view, members, goal, lambda: PairPolicy(view, pairs, open_pairs, wanted, ways))  # noqa: B023
+                toward = self._claims.approach(*(pairs.values[index] for index in wanted))
+                self._try_pair(view, members, goal, lambda: PairPolicy(view, pairs, open_pairs, wanted, ways), toward)  # noqa: B023
                 for found in self.cover_found.found[before:]:
                     for met in found.goals:
                         pair = self._goals.pair_of(met)
@@ -272,8 +283,10 @@ class _Search:
                             open_pairs[pair[0]] &= ~(1 << pair[1])
                             open_pairs[pair[1]] &= ~(1 << pair[0])
 
-    def _try_pair(self, view: View, members: int, goal: int, policy: Callable[[], PairPolicy]) -> None:
-        for attempt in attempts(view, policy, _PAIR_ATTEMPTS, self._budget):
+    def _try_pair(
+        self, view: View, members: int, goal: int, policy: Callable[[], PairPolicy], toward: Approach | None
+    ) -> None:
+        for attempt in attempts(view, policy, _PAIR_ATTEMPTS, self._budget, toward):
             if self._accept(attempt, members, goal):
                 return
             failure = self._failure(attempt, goal)
@@ -319,7 +332,7 @@ class _Search:
             return TargetPolicy(view, [target, *more], inner())
 
         toward = self._toward(goal)
-        for number, attempt in enumerate(attempts(view, policy, limit, self._budget, toward)):
+        for number, attempt in enumerate(attempts(view, policy, limit, self._budget, toward, target.distance)):
             if self._accept(attempt, members, goal):
                 return True
             if attempt.contradictions and number >= _CONTRADICTED_ATTEMPTS:
@@ -419,7 +432,8 @@ class _Search:
                 known = best.setdefault((run.goals, run.fitting), run)
                 if len(run.run.edges) < len(known.run.edges):
                     best[run.goals, run.fitting] = run
-        candidates = list(best.values())
+        listed = frozenset().union(*(goals for goals, _ in best))
+        candidates = [*best.values(), *(found for found in self.cover_found.found if not found.goals <= listed)]
         every = (*self._given, *candidates)
         by_fitting = frozenset().union(*(found.goals for found in every if found.fitting))
         masks = [_mask(found.goals if found.fitting else found.goals - by_fitting) for found in every]

@@ -180,6 +180,7 @@ class _Maker:
         elif not names:
             names += optional[:MAX_OPTIONAL]
         names += [name for name in optional if name not in names][: max(least - len(names), 0)]
+        names = _without_exclusive(names, schema)
         more = schema.get("additionalProperties")
         others = more if isinstance(more, Mapping) else {}
         made = {name: self.make(known.get(name, others), name, above) for name in names}
@@ -217,6 +218,18 @@ class _Maker:
         ]
 
 
+def _without_exclusive(names: Sequence[str], schema: Schema) -> list[str]:
+    """Leave out what must not stand beside a name that comes before it: ``not`` of members that are ``required``."""
+    refused = schema.get("not")
+    choices = refused.get("anyOf", [refused]) if isinstance(refused, Mapping) else []
+    groups = [set(each["required"]) for each in choices if isinstance(each, Mapping) and each.keys() == {"required"}]
+    kept: list[str] = []
+    for name in names:
+        if not any(name in group and group <= {*kept, name} for group in groups):
+            kept.append(name)
+    return kept
+
+
 def _type_of(schema: Schema) -> str:
     kind = schema.get("type")
     if isinstance(kind, list):
@@ -240,7 +253,7 @@ def _string(schema: Schema, name: str, index: int) -> str:
         made = text_matching(pattern, least)
         if made is not None:
             return made
-    form = schema.get("format")
+    form = "byte" if schema.get("contentEncoding") == "base64" else schema.get("format")
     if isinstance(form, str) and form in _FORMATS:
         text = _FORMATS[form]
         return f"{text[:-1]}{index}" if index and form == "uuid" else text

@@ -9,12 +9,13 @@ numbers differs from language to language, so it is there once for each way: as 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+import operator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
 from itertools import pairwise
-from typing import Final
+from typing import Any, Final
 
 from pytest_orchestra.model.json import JsonValue
 
@@ -198,19 +199,19 @@ def compare_cells(symbol: str, left: Cell, right: Cell, *, strictly: bool) -> bo
 
 def _compare_alike(symbol: str, left: Cell, right: Cell) -> bool | None:
     if left.kind in (Kind.NUMBER, Kind.TEXT):
-        less, more = _order(left.value, right.value)
-        return {"==": not less and not more, "<": less, "<=": not more, ">": more, ">=": not less}[symbol]
+        return _ORDERS[symbol](left.value, right.value)
     if symbol == "==":
         return (left.value, left.is_truthy, left.is_empty) == (right.value, right.is_truthy, right.is_empty)
     return None if left.kind is Kind.TRUTH or symbol in ("<=", ">=") else False
 
 
-def _order(left: object, right: object) -> tuple[bool, bool]:
-    if isinstance(left, str) and isinstance(right, str):
-        return left < right, left > right
-    assert isinstance(left, Fraction)
-    assert isinstance(right, Fraction)
-    return left < right, left > right
+_ORDERS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
+    "==": operator.eq,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
 
 
 def _compare_null(symbol: str, left: Cell, right: Cell) -> bool | None:

@@ -9,7 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from pytest_orchestra.generation.limits import MAX_CLUSTER_CELLS, MAX_CLUSTER_FORMULAS, MAX_CLUSTER_WORK
+from pytest_orchestra.generation.limits import (
+    MAX_CLUSTER_CELLS,
+    MAX_CLUSTER_FORMULAS,
+    MAX_CLUSTER_WORK,
+    MAX_VARIABLE_CELLS,
+)
+from pytest_orchestra.generation.solving.axes import masks_on_axes
 from pytest_orchestra.generation.solving.formulas import Formula, Path
 from pytest_orchestra.generation.solving.solver import enumerate_cells
 
@@ -89,7 +95,12 @@ def _groups(formulas: Iterable[tuple[int, Formula]]) -> list[list[tuple[int, For
 
 
 def _masks(formulas: Sequence[Formula]) -> tuple[list[int], int] | None:
-    """Give for each formula the combinations for which it does not fail, and all of them; alike ones count once."""
+    """Give for each formula the combinations for which it does not fail, and all of them."""
+    variables = {path for formula in formulas for path in formula.variables}
+    if len(variables) == 1:
+        found = _masks_of_one(formulas, *variables)
+        if found is not None:
+            return found
     limit = min(MAX_CLUSTER_CELLS, MAX_CLUSTER_WORK // max(1, len(formulas)))
     combinations = enumerate_cells(formulas, limit)
     if combinations is None:
@@ -102,3 +113,11 @@ def _masks(formulas: Sequence[Formula]) -> tuple[list[int], int] | None:
         for number, is_open in enumerate(column):
             masks[number] |= is_open << bit
     return masks, (1 << len(columns)) - 1
+
+
+def _masks_of_one(formulas: Sequence[Formula], path: Path) -> tuple[list[int], int] | None:
+    combinations = enumerate_cells(formulas, MAX_VARIABLE_CELLS)
+    if combinations is None:
+        return None
+    found = masks_on_axes(formulas, path, [values[path] for values in combinations], MAX_CLUSTER_WORK)
+    return None if found is None else (found[0], (1 << len(found[1])) - 1)

@@ -10,7 +10,6 @@ from typing import Protocol
 
 from pytest_orchestra.generation.conditions.expressions import (
     Arithmetic,
-    Call,
     Collection,
     Comparison,
     Conditional,
@@ -22,9 +21,7 @@ from pytest_orchestra.generation.conditions.expressions import (
     Negation,
     Opaque,
     Property,
-    Quantifier,
     names_in,
-    parts_of,
     truth_of,
 )
 from pytest_orchestra.generation.solving.cells import (
@@ -38,6 +35,13 @@ from pytest_orchestra.generation.solving.cells import (
 )
 from pytest_orchestra.generation.solving.data_paths import Path, build_data, variable_of
 from pytest_orchestra.generation.solving.linear_forms import Form, Values
+from pytest_orchestra.generation.solving.mentions import (
+    every_part,
+    literals_in,
+    names_of_lists,
+    names_of_sizes,
+    names_of_texts,
+)
 
 __all__ = ["COMPUTED", "Clues", "Form", "Formula", "Path", "Values", "compile_formula", "conjuncts", "variable_of"]
 
@@ -67,6 +71,7 @@ class Clues:
     measured: set[Path] = field(default_factory=set)
     emptied: set[Path] = field(default_factory=set)
     defined: set[Path] = field(default_factory=set)
+    computed: set[Path] = field(default_factory=set)
 
     def note(self, path: Path, *kinds: Kind) -> None:
         """Note that a variable may hold values of these kinds."""
@@ -133,10 +138,10 @@ class _Not:
 class _Several:
     conjunctive: bool
     parts: tuple[Formula, ...]
+    variables: tuple[Path, ...] = field(init=False, repr=False, compare=False)
 
-    @property
-    def variables(self) -> tuple[Path, ...]:
-        return tuple(dict.fromkeys(path for part in self.parts for path in part.variables))
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "variables", tuple(dict.fromkeys(path for p in self.parts for path in p.variables)))
 
     def truth(self, values: Values) -> bool | None:
         unknown = False
@@ -189,14 +194,20 @@ class _Relation:
     left: Form | Cell
     right: Form | Cell
     strictly: bool
+    variables: tuple[Path, ...] = field(init=False, repr=False, compare=False)
+    difference: Form | None = field(init=False, repr=False, compare=False, default=None)
+    sides: tuple[Form | Cell | Path, ...] = field(init=False, repr=False, compare=False, default=())
 
-    @property
-    def variables(self) -> tuple[Path, ...]:
-        sides = (side for side in (self.left, self.right) if isinstance(side, Form))
-        return tuple(dict.fromkeys(path for side in sides for path, _ in side.factors))
+    def __post_init__(self) -> None:
+        left, right = self.left, self.right
+        factors = (factor for side in (left, right) if isinstance(side, Form) for factor in side.factors)
+        object.__setattr__(self, "variables", tuple(dict.fromkeys(path for path, _ in factors)))
+        object.__setattr__(self, "sides", (_prepared(left), _prepared(right)))
+        if isinstance(left, Form) and isinstance(right, Form):
+            object.__setattr__(self, "difference", left.plus(right, Fraction(-1)))
 
     def truth(self, values: Values) -> bool | None:
-        left, right = _cell(self.left, values), _cell(self.right, values)
+        left, right = (_cell(side, values) for side in self.sides)
         if left is None or right is None:
             return None
         return compare_cells(self.symbol, left, right, strictly=self.strictly)
@@ -207,8 +218,8 @@ class _Relation:
             clues.note(path)
             if self.symbol not in ("==", "!="):
                 clues.ordered.add(path)
-        if isinstance(left, Form) and isinstance(right, Form):
-            clues.forms.setdefault(left.plus(right, Fraction(-1)))
+        if isinstance(left, Form) and isinstance(right, Form) and self.difference is not None:
+            clues.forms.setdefault(self.difference)
             if left.variable is not None and right.variable is not None:
                 clues.alike.append((left.variable, right.variable))
                 return
@@ -227,13 +238,17 @@ class _Relation:
             clues.note(form.variable, Kind.TRUTH)
 
 
-def _cell(side: Form | Cell, values: Values) -> Cell | None:
-    if isinstance(side, Cell):
-        return side
-    variable = side.variable
-    if variable is not None:
-        return values.get(variable)
-    return _calculated(side, values)
+def _prepared(side: Form | Cell) -> Form | Cell | Path:
+    """Give a side as what it is looked up by: a value, the path of a variable, or a form to be calculated."""
+    if isinstance(side, Form) and not side.factors:
+        return Cell(Kind.NUMBER, side.constant)
+    return side.variable or side if isinstance(side, Form) else side
+
+
+def _cell(side: Form | Cell | Path, values: Values) -> Cell | None:
+    if isinstance(side, tuple):
+        return values.get(side)
+    return side if isinstance(side, Cell) else _calculated(side, values)
 
 
 def _calculated(form: Form, values: Values) -> Cell | None:
@@ -307,9 +322,9 @@ class _Computed:
         return own.is_truthy if own is not None else None
 
     def give_clues(self, clues: Clues) -> None:
-        lists, texts = _containers(self.expression), _texts(self.expression)
-        sized = _sized(self.expression)
-        for value in _literals(self.expression):
+        lists, texts = names_of_lists(self.expression), names_of_texts(self.expression)
+        sized = names_of_sizes(self.expression)
+        for value in literals_in(self.expression):
             for path in self.paths:
                 if path in sized and isinstance(value, int):
                     clues.note(path, Kind.LIST)
@@ -324,55 +339,9 @@ class _Computed:
                     clues.note_number(path, exact_number(value))
         for path in self.paths:
             clues.note(path)
+            clues.computed.add(path)
         if self.own is not None:
             clues.note(self.own, Kind.TRUTH)
-
-
-def _literals(expression: Expression) -> Iterator[str | int | float]:
-    waiting = [expression]
-    while waiting:
-        part = waiting.pop()
-        waiting.extend(reversed(parts_of(part)))
-        if isinstance(part, Literal) and isinstance(part.value, str | int | float) and not isinstance(part.value, bool):
-            yield part.value
-
-
-def _texts(expression: Expression) -> frozenset[Path]:
-    """Give the variables of which functions of texts are asked."""
-    found: list[Path] = []
-    waiting = [expression]
-    while waiting:
-        part = waiting.pop()
-        waiting.extend(parts_of(part))
-        if isinstance(part, Call) and part.function not in ("compare", "absolute", "size"):
-            found.extend(variable_of(one.path) for one in part.arguments if isinstance(one, Name))
-    return frozenset(found)
-
-
-def _sized(expression: Expression) -> frozenset[Path]:
-    """Give the variables of which the number of items is asked."""
-    found: list[Path] = []
-    waiting = [expression]
-    while waiting:
-        part = waiting.pop()
-        waiting.extend(parts_of(part))
-        if isinstance(part, Call) and part.function == "size":
-            found.extend(variable_of(one.path) for one in part.arguments if isinstance(one, Name))
-    return frozenset(found)
-
-
-def _containers(expression: Expression) -> frozenset[Path]:
-    """Give the variables that are searched for items."""
-    found: list[Path] = []
-    waiting = [expression]
-    while waiting:
-        part = waiting.pop()
-        waiting.extend(parts_of(part))
-        if isinstance(part, Comparison) and part.operator == "in" and isinstance(part.right, Name):
-            found.append(variable_of(part.right.path))
-        elif isinstance(part, Quantifier) and isinstance(part.collection, Name):
-            found.append(variable_of(part.collection.path))
-    return frozenset(found)
 
 
 def conjuncts(formula: Formula) -> Iterator[Formula]:
@@ -419,18 +388,10 @@ def _computed(expression: Expression, dialect: Dialect) -> Formula:
     paths = tuple(dict.fromkeys(variable_of(path) for path in names_in(expression)))
     if not paths:
         return _Fixed(truth_of(expression, {}, dialect))
-    if any(isinstance(part, Opaque) for part in _every_part(expression)):
+    if any(isinstance(part, Opaque) for part in every_part(expression)):
         return _Fixed(None)
-    is_steady = not any(isinstance(part, Name) and part.is_call for part in _every_part(expression))
+    is_steady = not any(isinstance(part, Name) and part.is_call for part in every_part(expression))
     return _Computed(expression, dialect, paths, (COMPUTED, str(expression)) if is_steady else None)
-
-
-def _every_part(expression: Expression) -> Iterator[Expression]:
-    waiting = [expression]
-    while waiting:
-        part = waiting.pop()
-        yield part
-        waiting.extend(parts_of(part))
 
 
 def _either(test: Expression, then: Expression, otherwise: Expression, dialect: Dialect) -> Formula:

@@ -11,12 +11,12 @@ Conditions on different variables are solved apart. What is not understood may h
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from fractions import Fraction
 from functools import lru_cache
-from itertools import combinations
+from itertools import combinations, product
 from types import MappingProxyType
 from typing import TypeAlias
 
@@ -28,6 +28,7 @@ from pytest_orchestra.generation.limits import (
     MAX_SOLVER_STEPS,
     MAX_SOLVER_VARIABLES,
 )
+from pytest_orchestra.generation.solving.axes import sieve_cells
 from pytest_orchestra.generation.solving.cells import Cell, Kind, cell_of, number_cells, other_cells, text_cells
 from pytest_orchestra.generation.solving.data_paths import build_data
 from pytest_orchestra.generation.solving.domains import Domain
@@ -68,6 +69,9 @@ class Solution:
     assignment: Mapping[Path, JsonValue] = field(default_factory=dict)
     core: tuple[int, ...] = ()
 
+
+_MANY = 8
+"""Formulas on one variable alone from which on they are asked of all its cells at once."""
 
 _STEPS_BEYOND = 500
 """How much longer to look for what surely holds once something is found that may."""
@@ -140,19 +144,25 @@ def enumerate_cells(formulas: Sequence[Formula], limit: int) -> tuple[Mapping[Pa
 
 def _components(formulas: Iterable[_Part]) -> list[list[_Part]]:
     """Give the formulas in groups that share no variable; those without any variable are a group of their own."""
-    group_of: dict[Path, list[_Part]] = {}
-    groups: dict[int, list[_Part]] = {}
-    for part in formulas:
-        mine: list[_Part] = [part]
-        joined = {id(group_of[path]): group_of[path] for path in part[1].variables if path in group_of}
-        for key, group in joined.items():
-            mine = [*group, *mine]
-            del groups[key]
-        groups[id(mine)] = mine
-        for _, formula in mine:
-            for path in formula.variables:
-                group_of[path] = mine
-    return [sorted(group, key=lambda part: part[0]) for group in groups.values()]
+    leader: dict[Path, Path] = {}
+
+    def lead(path: Path) -> Path:
+        while leader.setdefault(path, path) != path:
+            leader[path] = leader[leader[path]]
+            path = leader[path]
+        return path
+
+    known = list(formulas)
+    for _, formula in known:
+        for other in formula.variables[1:]:
+            leader[lead(other)] = lead(formula.variables[0])
+    groups: dict[Path | int, list[_Part]] = {}
+    for number, part in enumerate(known):
+        key = lead(part[1].variables[0]) if part[1].variables else number
+        members = groups.pop(key, [])  # the group that is complete first is the first
+        members.append(part)
+        groups[key] = members
+    return list(groups.values())
 
 
 @dataclass
@@ -212,6 +222,9 @@ class _Component:
         self._share_kinds()
         self._levels = self._project()
         self._texts = self._share_texts()
+        self._alike = {path for pair in self._clues.alike for path in pair}
+        self._sieved: dict[Path, list[Cell]] = {}
+        self._related: dict[Path, list[Formula]] = {}
         self._is_computed = any(path[0] == COMPUTED for path in self.variables)
         self._steps = 0
         self._cost = 0
@@ -244,7 +257,7 @@ class _Component:
         }
 
     def _project(self) -> dict[Path, list[Form]]:
-        """Give for every variable the forms that bound it, once those before it have their values."""
+        """Give for every variable the forms that it is compared with, once those before it have their values."""
         for path in self._clues.measured:
             if Kind.NUMBER in self._clues.kinds[path]:
                 self._clues.note_number(path, Fraction(0))
@@ -253,15 +266,14 @@ class _Component:
         if self._has_lattice() and any(len(form.factors) > 1 for form in current):
             self.is_exact = False
         for path in reversed(self.variables):
-            mine = [form for form in current if any(own == path for own, _ in form.factors)]
-            levels[path] = mine
-            lower = dict.fromkeys(form for form in current if form not in set(mine))
-            for one, other in combinations(mine, 2):
-                lower.setdefault(_normal(_solved(one, path).plus(_solved(other, path), Fraction(-1))))
-                if len(lower) > MAX_FORMS:
+            mine = {form: _solved(form, path) for form in current if any(own == path for own, _ in form.factors)}
+            levels[path] = list(mine.values())
+            current = {form: None for form in current if form not in mine}
+            for lower in _differences(levels[path]):
+                current.setdefault(_normal(lower))
+                if len(current) > MAX_FORMS:
                     self.is_exact = False
                     break
-            current = {form: None for form in lower if form.factors}
         return levels
 
     def _has_lattice(self) -> bool:
@@ -275,9 +287,7 @@ class _Component:
         found: list[Cell] = []
         for kind in clues.kinds[path]:
             if kind is Kind.NUMBER:
-                boundaries = [
-                    boundary for form in self._levels[path] if (boundary := _boundary(form, path, values)) is not None
-                ]
+                boundaries = [number for form in self._levels[path] if (number := form.value(values)) is not None]
                 found.extend(self._judged(path, number_cells(boundaries, domain.step if domain else None)))
             elif kind is Kind.TEXT:
                 known = {
@@ -351,15 +361,36 @@ class _Component:
             return
         path = self.variables[position]
         own = self._preferred.get(path)
-        for cell in self._cells(path, values):
+        cells, watched = self._choices(path, values)
+        for cell in cells:
             spent = cost + (own is not None and not _is_same(cell, own))
             if spent > self._cost or self._steps <= 0:
                 continue
             values[path] = cell
-            self._steps -= len(self._watched[path])
-            if all(formula.truth(values) is not False for formula in self._watched[path]):
+            self._steps -= max(1, len(watched))
+            if all(formula.truth(values) is not False for formula in watched):
                 yield from self._leaves(values, position + 1, spent)
             del values[path]
+
+    def _choices(self, path: Path, values: Mapping[Path, Cell]) -> tuple[list[Cell], list[Formula]]:
+        """Give the cells of a variable, and what is to be asked of each of them.
+
+        Many formulas on the variable alone are asked of all cells at once, and these are not looked at again.
+        """
+        if path in self._sieved:
+            return self._sieved[path], self._related[path]
+        cells, watched = self._cells(path, values), self._watched[path]
+        is_steady = not any(form.factors for form in self._levels[path]) and path not in self._alike
+        alone = [formula for formula in watched if len(formula.variables) == 1]
+        if not is_steady or len(alone) < _MANY:
+            return cells, watched
+        self._steps -= len(alone)
+        kept = sieve_cells(alone, path, cells)
+        if kept is None:
+            return cells, watched
+        self._sieved[path] = kept
+        self._related[path] = [formula for formula in watched if len(formula.variables) > 1]
+        return kept, self._related[path]
 
     def _first_kinds(self) -> dict[Path, Kind]:
         """Give the kinds of values that comparisons suggest first, of those that have words elsewhere."""
@@ -402,23 +433,44 @@ def _solved(form: Form, path: Path) -> Form:
     """Give the form that the variable equals where the form is zero."""
     factors = dict(form.factors)
     own = factors.pop(path)
-    return Form.of({other: -factor / own for other, factor in factors.items()}, -form.constant / own)
+    return Form(tuple((other, -factor / own) for other, factor in factors.items()), -form.constant / own)
 
 
-def _boundary(form: Form, path: Path, values: Mapping[Path, Cell]) -> Fraction | None:
-    return _solved(form, path).value(values)
+def _differences(forms: Sequence[Form]) -> Iterator[Form]:
+    """Give what is zero where two of the forms are equal. Of two numbers that says nothing of any variable."""
+    depending = [form for form in forms if form.factors]
+    numbers = [form for form in forms if not form.factors]
+    for one, other in (*combinations(depending, 2), *product(depending, numbers)):
+        difference = one.plus(other, Fraction(-1))
+        if difference.factors:
+            yield difference
 
 
 def _core(found: Sequence[_Part], parts: Sequence[_Part], domains: Mapping[Path, Domain]) -> tuple[int, ...]:
-    """Give conditions that contradict and none of which can be left out: each is left out in turn, kept if needed."""
+    """Give conditions that contradict and none of which can be left out, the latest where there is a choice.
+
+    Each is the last one that those behind it need in order to contradict with what was found before, by bisection.
+    """
     indices = list(dict.fromkeys(index for index, _ in found))
     if len(indices) > MAX_CORE_PARTS:
         return tuple(indices)
-    for index in tuple(indices):
-        rest = [part for part in parts if part[0] != index and part[0] in indices]
-        if any(_contradicts(group, domains) for group in _components(rest)):
-            indices.remove(index)
-    return tuple(indices)
+
+    def contradict(kept: Collection[int]) -> bool:
+        return any(_contradicts(group, domains) for group in _components(part for part in parts if part[0] in kept))
+
+    core: list[int] = []
+    begin = 0
+    while begin < len(indices) and not (core and contradict(core)):
+        end = len(indices)
+        while end - begin > 1:
+            middle = (begin + end) // 2
+            if contradict({*core, *indices[middle:]}):
+                begin = middle
+            else:
+                end = middle
+        core.append(indices[begin])
+        begin += 1
+    return tuple(core)
 
 
 def _contradicts(parts: Sequence[_Part], domains: Mapping[Path, Domain]) -> bool:

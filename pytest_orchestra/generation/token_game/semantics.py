@@ -11,7 +11,8 @@ the other in document order, and a join waits for all of them. That is one of th
 - A complex gateway whose condition counts tokens goes on when so many flows have brought one; what the other flows
   bring afterwards ends there.
 - Everything else passes every token on.
-- A terminating end, and an event that interrupts its (sub-)process, take effect when all else in it has come to rest.
+- A terminating end, and an event that interrupts its (sub-)process, take effect when all else in it has come to rest;
+  of several, one does.
 - Of an activity that repeats all instances run one after the other, and it is left when the last has ended. An event at
   its border that interrupts ends them all.
 - A compensation runs the handlers of what has been completed, the last completed first, before its event goes on; what
@@ -21,7 +22,7 @@ the other in document order, and a join waits for all of them. That is one of th
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 
 from pytest_orchestra.generation.control_flow.graph import EdgeKind, Role, Throw
 from pytest_orchestra.generation.control_flow.loops import Loops
@@ -38,12 +39,14 @@ __all__ = ["Play"]
 class Play(Board):
     """One run in the making. ``pending`` is the decision that is due; ``ended`` or ``failure`` say that it is over.
 
-    ``last_first`` turns the order of concurrent branches round.
+    ``last_first`` turns the order of concurrent branches round. Of several events that each would end a (sub-)process,
+    the one that comes first takes effect: the first in the play, or that from which ``near`` has the least distance.
     """
 
-    def __init__(self, game: Game, *, last_first: bool = False) -> None:
+    def __init__(self, game: Game, *, last_first: bool = False, near: Sequence[float] = ()) -> None:
         super().__init__(game)
         self._last_first = last_first
+        self._near = near
         self._completed = Completed(game.graph)
         self._remembered = game.graph.remembered
         self._decider: tuple[Instance, Loops, tuple[int, ...]] | None = None
@@ -387,6 +390,8 @@ class Play(Board):
         if not instance.held:
             return False
         held = instance.held[0]
+        if self._near and not held.is_visited:
+            held = min(instance.held, key=lambda one: self._near[one.point])
         self._cancel(instance)
         point = held.point
         if not held.is_visited:

@@ -83,13 +83,15 @@ def walk(
     *,
     last_first: bool = False,
     toward: Approach | None = None,
+    near: Sequence[float] = (),
 ) -> Attempt:
     """Play once. ``deviations`` gives for the n-th decision which of the policy's choices to take, 0 being the best.
 
     ``last_first`` turns the order of concurrent branches round. ``toward`` is the approach to a goal: until that is
-    reached, no outcome is taken that leaves no values which get there, as long as there is another.
+    reached, no outcome is taken that leaves no values which get there, as long as there is another. ``near`` has the
+    distance of every point to a goal: of concurrent events that end a (sub-)process, the nearest happens first.
     """
-    play = Play(view.game, last_first=last_first)
+    play = Play(view.game, last_first=last_first, near=near)
     widths: list[int] = []
     points: list[int] = []
     refused = None
@@ -226,6 +228,7 @@ def attempts(
     limit: int,
     budget: Budget,
     toward: Approach | None = None,
+    near: Sequence[float] = (),
 ) -> Iterable[Attempt]:
     """Give the policy's own run, then runs that deviate from it in one decision, then in two, and so on.
 
@@ -238,7 +241,7 @@ def attempts(
         if not waiting or budget.is_spent:
             return
         deviations = waiting.popleft()
-        attempt = walk(view, policy(), dict(deviations), toward=toward)
+        attempt = walk(view, policy(), dict(deviations), toward=toward, near=near)
         budget.left -= attempt.work
         yield attempt
         for number in _candidates(view, attempt, limit):
