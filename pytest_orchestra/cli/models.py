@@ -14,6 +14,7 @@ from pytest_orchestra.cli.outcome import ExitCode, Outcome
 from pytest_orchestra.cli.project import project_root
 from pytest_orchestra.errors import SettingsError
 from pytest_orchestra.generation.scaffold.stubs import DecisionStub, find_stubs, stub_text
+from pytest_orchestra.model.dataset import DataSetScope
 from pytest_orchestra.model.json import JsonValue
 from pytest_orchestra.problem import Place, Problem, Severity
 from pytest_orchestra.readers.json_schema import json_schema
@@ -22,6 +23,9 @@ from pytest_orchestra.readers.sidecar import sidecar_path
 from pytest_orchestra.session.definitions import Definitions
 
 __all__ = ["add_commands"]
+
+_NAMED = 5
+"""How many data sets are named in one warning."""
 
 _SCHEMAS = ("sidecar", "data", "environments", "steps")
 
@@ -64,6 +68,7 @@ def _verify(options: argparse.Namespace) -> Outcome:
             scenarios += len(suite.scenarios)
             found += [problem for scenario in suite.scenarios for problem in scenario.problems]
         found += _empty_scenarios(definitions)
+        found += _idle_data(definitions)
         problems += dict.fromkeys(found)
         stubs += _stubs_of(definitions, even_unbound=options.stubs)
     problems += connection_problems(loaded, project_root())
@@ -146,6 +151,22 @@ def _empty_scenarios(definitions: Definitions) -> Iterator[Problem]:
     for scenario in empty:
         fact = f"scenario '{scenario.key}' has no step: 'pytest --orchestra' skips it"
         yield Problem(Severity.WARNING, place, fact, "bind one of the elements on its path to a step")
+
+
+def _idle_data(definitions: Definitions) -> Iterator[Problem]:
+    """Warn of data sets of the file that no scenario uses: all that they were to show is left untried."""
+    if not definitions.is_runnable:
+        return
+    used = {name for suite in definitions.suites for scenario in suite.scenarios for name in scenario.data_sets}
+    own = (each for each in definitions.data_sets.values() if each.scope is not DataSetScope.GLOBAL)
+    idle = [each for each in own if each.name not in used]
+    if not idle:
+        return
+    names = ", ".join(f"'{each.name}'" for each in idle[:_NAMED])
+    more = f" and {len(idle) - _NAMED} more" if len(idle) > _NAMED else ""
+    fact = f"data set {names} fits no scenario" if len(idle) == 1 else f"data sets {names}{more} fit no scenario"
+    hint = f"'orchestra plan {definitions.file}' shows the conditions of scenarios; change the data, or leave it out"
+    yield Problem(Severity.WARNING, idle[0].place or Place(str(definitions.file)), fact, hint)
 
 
 def _process_files(paths: Iterable[Path]) -> Iterable[Path]:

@@ -63,6 +63,7 @@ class Engine:
         self.completed: deque[RunOutcome] = deque()
         self.listener_failures: list[str] = []
         self.notes: list[str] = [] if budget is None else [str(budget)]
+        self.came_after_failures = False
         self._store = StoreGuard(store)
         self._listeners = list(listeners)
         self._concurrency = concurrency
@@ -177,6 +178,7 @@ class Engine:
         self._requests.update({request.run.key: request for request in admitted})
         if told and not admitted and all(each.owed for each in told) and self._alive <= {self._leases.owner}:
             self.notes.append(lateness(self.suite_run.key, told))
+            self.came_after_failures = any(not each.status.is_harmless for each in told)
         hopeless = self._graph.add({request.run.key: request.prerequisites for request in admitted})
         for request in admitted:
             self._queue(request)

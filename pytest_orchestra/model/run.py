@@ -65,6 +65,11 @@ class RunStatus(StrEnum):
         """Whether the system under test did in the end what was expected of it."""
         return self in (RunStatus.PASSED, RunStatus.FLAKY)
 
+    @property
+    def is_harmless(self) -> bool:
+        """Whether it leaves a SuiteRun passed: what was skipped says nothing against it."""
+        return self.is_good or self is RunStatus.SKIPPED
+
 
 class SuiteRunStatus(StrEnum):
     """The state of a SuiteRun."""

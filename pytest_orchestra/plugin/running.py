@@ -73,14 +73,18 @@ class ScenarioRunning:
     # -- the session ---------------------------------------------------------------------------------------------
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtestloop(self) -> Generator[None, object, object]:
-        """Close the engine whatever ends the session."""
+    def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
+        """Close the engine whatever ends the session. A SuiteRun that had failed before it came is no success now."""
         status = SuiteRunStatus.CANCELLED
+        is_late = False
         try:
             result = yield
             status = self._worst
+            is_late = self._orchestra.is_started and self._orchestra.engine.came_after_failures
         finally:
             self._close(status)
+        if is_late:
+            raise session.Failed("the suite run had failed before this session came")
         return result
 
     def _close(self, status: SuiteRunStatus) -> None:

@@ -165,6 +165,24 @@ def test_verify_warns_of_scenarios_without_steps(orchestra: Any, project: Path) 
     )
 
 
+def test_verify_warns_of_data_that_no_scenario_uses(orchestra: Any, project: Path) -> None:
+    """A data set that somebody wrote and that is never run is told with its place."""
+    (project / "environments.yaml").write_text("local: {dbProfiles: {shop: 'postgresql://x/shop'}}\n")
+    decisions = "decisions:\n  'Large?': {'yes': data.amount > 1000, 'no': data.amount < 500}\n"
+    (project / "order.orchestra.yaml").write_text(f"{BOUND}{decisions}dataSets:\n  - middling.yaml\n")
+    (project / "middling.yaml").write_text(
+        "dataSets:\n  - {name: few, data: {amount: 5}}\n  - {name: many, data: {amount: 5000}}\n"
+        "  - {name: middling, data: {amount: 700}}\n"
+    )
+    done = orchestra("verify")
+    assert done.returncode == 0
+    assert done.stdout == (
+        "warning: middling.yaml:4:5: data set 'middling' fits no scenario\n"
+        "hint: 'orchestra plan order.bpmn' shows the conditions of scenarios; change the data, or leave it out\n"
+        "1 process file, 2 scenarios, 0 errors, 1 warning\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("environments", "told", "code"),
     [

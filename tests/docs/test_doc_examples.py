@@ -177,7 +177,15 @@ def test_examples_of_a_page_fit_the_shop(page: Path, tmp_path: Path) -> None:
         assert [str(problem) for problem in found.problems if problem.severity is not Severity.INFO] == [], str(block)
         scenarios = [scenario for suite in found.suites for scenario in suite.scenarios]
         assert scenarios
-        assert [scenario.key for scenario in scenarios if scenario.problems] == [], str(block)
+        errors = [
+            str(
+                problem
+            )  # warnings may be of the shop's own steps, which read what the page lets another operation give
+            for scenario in scenarios
+            for problem in scenario.problems
+            if problem.severity is Severity.ERROR
+        ]
+        assert errors == [], str(block)
 
 
 def _read_yaml(text: str) -> dict[str, Any]:

@@ -82,6 +82,7 @@ class Project:
 
 
 @pytest.fixture
-def project(pytester: pytest.Pytester, orders_url: str, loaded: None) -> Project:
+def project(pytester: pytest.Pytester, orders_url: str, loaded: None, monkeypatch: pytest.MonkeyPatch) -> Project:
+    monkeypatch.delenv("COLUMNS", raising=False)  # as wide as where there is no terminal, whoever runs these tests
     pytester.makeini("[pytest]\nfilterwarnings = error\nasyncio_default_fixture_loop_scope = function\n")
     return Project(pytester, orders_url)

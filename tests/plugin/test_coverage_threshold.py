@@ -42,7 +42,9 @@ def test_threshold_for_all_files_fails_the_session_by_option_and_configuration(p
     result = project.run(f"--orchestra-coverage-threshold={given}")
     result.assert_outcomes(passed=1, errors=1)
     result.stdout.fnmatch_lines([f"order.bpmn: {MESSAGE.format(OPTION)}"])
-    (project.path / "pytest.ini").write_text(f"[pytest]\norchestra_coverage_threshold = {given}\n")
+    (project.path / "pytest.ini").write_text(
+        f"[pytest]\nasyncio_default_fixture_loop_scope = function\norchestra_coverage_threshold = {given}\n"
+    )
     (project.path / "tox.ini").unlink(missing_ok=True)
     project.run().assert_outcomes(passed=1, errors=1)
 

@@ -55,6 +55,10 @@ def test_sessions_that_share_a_suite_run_do_everything_once(project: Any) -> Non
     assert "shared" in listed.stdout
     assert "8 passed" in listed.stdout
     assert "FAILED" in listed.stdout
+    late = begin(project, *options)
+    told = late.communicate()[0]
+    assert "suite run 'shared' has ended already, 1 FAILED, 8 PASSED: nothing is run again" in told
+    assert (late.returncode, len(Orders.placed)) == (1, before + len(ROWS) + 1), told
 
 
 def test_shards_together_run_every_scenario_once(project: Any) -> None:
