@@ -126,9 +126,8 @@ class Pairs:
         for choice in run.choices:
             taken |= self.brought(choice.point, choice.branches)
         for one in _bits(taken):
-            for other in _bits(self.partners[one] & taken):
-                if one < other:
-                    yield self.number[one, other]
+            for beyond in _bits((self.partners[one] & taken) >> one + 1):
+                yield self.number[one, one + 1 + beyond]
 
     def element(self, pair: int) -> str:
         """Give the text of a pair: ``gateway->flow+gateway->flow``, with ``!`` before a branch that is left out."""

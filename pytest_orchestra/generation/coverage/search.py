@@ -9,6 +9,7 @@ where the process has few runs in all and more were chosen than are known to be 
 from __future__ import annotations
 
 import heapq
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -106,6 +107,9 @@ class _Search:
         self._reachable = self._find_reachable()
         self._budget = Budget(search_budget(view.game.graph.size))
         self._open: set[int] = set()
+        self._plain = {
+            index: spot for index, spot in enumerate(goals.spots) if spot is not None and goals.is_plain(index)
+        }
         self._least: int | None = None
         self._claims = PairClaims(view.game)
         self._refused: set[int] = set()
@@ -185,9 +189,8 @@ class _Search:
     def _weights(self) -> tuple[list[int], list[int]]:
         edges = [0] * len(self._game.graph.edges)
         points = [0] * len(self._game.graph.points)
-        for index in self._open:
-            spot = self._goals.spots[index]
-            if spot is None or not self._goals.is_plain(index):
+        for index, spot in self._plain.items():
+            if index not in self._open:
                 continue
             for edge in spot.edges:
                 edges[edge] += 1
@@ -243,8 +246,8 @@ class _Search:
             return False
         self.cover_found.found.append(Found(attempt.run, met, fitting))
         self._open -= met
-        for index in met:
-            self.cover_found.failures.pop(index, None)
+        for index in self.cover_found.failures.keys() & met:
+            del self.cover_found.failures[index]
         return True
 
     def _pair_up(self, views: list[tuple[View, int]]) -> None:
@@ -278,10 +281,10 @@ class _Search:
                 self._try_pair(view, members, goal, lambda: PairPolicy(view, pairs, open_pairs, wanted, ways), toward)  # noqa: B023
                 for found in self.cover_found.found[before:]:
                     for met in found.goals:
-                        pair = self._goals.pair_of(met)
-                        if pair is not None:
-                            open_pairs[pair[0]] &= ~(1 << pair[1])
-                            open_pairs[pair[1]] &= ~(1 << pair[0])
+                        if 0 <= met - first < len(pairs.pairs):  # a call for each would take as long as the run
+                            one, other = pairs.pairs[met - first]
+                            open_pairs[one] &= ~(1 << other)
+                            open_pairs[other] &= ~(1 << one)
 
     def _try_pair(
         self, view: View, members: int, goal: int, policy: Callable[[], PairPolicy], toward: Approach | None
@@ -372,12 +375,12 @@ class _Search:
 
     def drop_redundant(self) -> None:
         """Drop runs, the latest first, whose goals others meet; one that fits data only for others that do."""
-        counts: dict[int, int] = {}
-        fitting: dict[int, int] = {}
+        counts: Counter[int] = Counter()
+        fitting: Counter[int] = Counter()
         for found in (*self._given, *self.cover_found.found):
-            for goal in found.goals:
-                counts[goal] = counts.get(goal, 0) + 1
-                fitting[goal] = fitting.get(goal, 0) + (found.fitting != 0)
+            counts.update(found.goals)
+            if found.fitting:
+                fitting.update(found.goals)
         kept: list[Found] = []
         for found in reversed(self.cover_found.found):
             served = fitting if found.fitting else counts

@@ -23,6 +23,7 @@ __all__ = [
     "NULLS",
     "Cell",
     "Kind",
+    "by_size",
     "cell_of",
     "compare_cells",
     "exact_number",
@@ -104,9 +105,17 @@ def cell_of(value: JsonValue) -> Cell:
     return Cell(Kind.OTHER, is_point=False, is_empty=not value)
 
 
+def by_size(number: Fraction) -> tuple[float, Fraction]:
+    """Give a number as what sorts it: its nearest float, which is fast to compare, and itself where these are equal."""
+    try:
+        return float(number), number
+    except OverflowError:
+        return math.copysign(math.inf, number), number
+
+
 def number_cells(boundaries: Iterable[Fraction], step: Fraction | None = None) -> Iterator[Cell]:
     """Give the cells of numbers: the boundaries, then the gaps. With a ``step``, only multiples of it are numbers."""
-    points = sorted(set(boundaries))
+    points = sorted(set(boundaries), key=by_size)
     for point in points:
         if step is None or (point / step).denominator == 1:
             yield Cell(Kind.NUMBER, point, is_empty=False)
@@ -122,9 +131,9 @@ def number_cells(boundaries: Iterable[Fraction], step: Fraction | None = None) -
 
 
 def _beyond(point: Fraction, step: Fraction | None, *, up: bool) -> Fraction:
-    unit = step or Fraction(1)
-    floor = math.floor(point / unit)
-    return (floor + 1) * unit if up else (math.ceil(point / unit) - 1) * unit
+    if step is None:
+        return Fraction(math.floor(point) + 1 if up else math.ceil(point) - 1)
+    return (math.floor(point / step) + 1) * step if up else (math.ceil(point / step) - 1) * step
 
 
 def _between_numbers(low: Fraction, high: Fraction, step: Fraction | None) -> Fraction | None:

@@ -139,9 +139,15 @@ class _Several:
     conjunctive: bool
     parts: tuple[Formula, ...]
     variables: tuple[Path, ...] = field(init=False, repr=False, compare=False)
+    own_hash: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "variables", tuple(dict.fromkeys(path for p in self.parts for path in p.variables)))
+        object.__setattr__(self, "own_hash", hash((self.conjunctive, self.parts)))
+
+    def __hash__(self) -> int:
+        """Give the hash, which is calculated once: formulas are looked up again and again."""
+        return self.own_hash
 
     def truth(self, values: Values) -> bool | None:
         unknown = False
@@ -197,9 +203,15 @@ class _Relation:
     variables: tuple[Path, ...] = field(init=False, repr=False, compare=False)
     difference: Form | None = field(init=False, repr=False, compare=False, default=None)
     sides: tuple[Form | Cell | Path, ...] = field(init=False, repr=False, compare=False, default=())
+    own_hash: int = field(init=False, repr=False, compare=False)
+
+    def __hash__(self) -> int:
+        """Give the hash, which is calculated once: formulas are looked up again and again."""
+        return self.own_hash
 
     def __post_init__(self) -> None:
         left, right = self.left, self.right
+        object.__setattr__(self, "own_hash", hash((self.symbol, left, right, self.strictly)))
         factors = (factor for side in (left, right) if isinstance(side, Form) for factor in side.factors)
         object.__setattr__(self, "variables", tuple(dict.fromkeys(path for path, _ in factors)))
         object.__setattr__(self, "sides", (_prepared(left), _prepared(right)))
@@ -207,8 +219,12 @@ class _Relation:
             object.__setattr__(self, "difference", left.plus(right, Fraction(-1)))
 
     def truth(self, values: Values) -> bool | None:
-        left, right = (_cell(side, values) for side in self.sides)
-        if left is None or right is None:
+        one, other = self.sides
+        left = values.get(one) if isinstance(one, tuple) else _cell(one, values)
+        if left is None:
+            return None
+        right = values.get(other) if isinstance(other, tuple) else _cell(other, values)
+        if right is None:
             return None
         return compare_cells(self.symbol, left, right, strictly=self.strictly)
 
@@ -245,9 +261,7 @@ def _prepared(side: Form | Cell) -> Form | Cell | Path:
     return side.variable or side if isinstance(side, Form) else side
 
 
-def _cell(side: Form | Cell | Path, values: Values) -> Cell | None:
-    if isinstance(side, tuple):
-        return values.get(side)
+def _cell(side: Form | Cell, values: Values) -> Cell | None:
     return side if isinstance(side, Cell) else _calculated(side, values)
 
 

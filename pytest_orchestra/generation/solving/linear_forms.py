@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TypeAlias
 
@@ -21,6 +21,13 @@ class Form:
 
     factors: tuple[tuple[Path, Fraction], ...]
     constant: Fraction
+    _hash: int | None = field(init=False, repr=False, compare=False, default=None)
+
+    def __hash__(self) -> int:
+        """Give the hash, which is calculated once: those of fractions take long."""
+        if self._hash is None:
+            object.__setattr__(self, "_hash", hash((self.factors, self.constant)))
+        return self._hash or 0
 
     @classmethod
     def of(cls, factors: Mapping[Path, Fraction], constant: Fraction) -> Form:

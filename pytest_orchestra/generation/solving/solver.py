@@ -426,7 +426,9 @@ def _is_same(cell: Cell, other: Cell) -> bool:
 
 def _normal(form: Form) -> Form:
     """Give the multiple of a form that stands for all of them."""
-    return form.scaled(1 / form.factors[0][1]) if form.factors else form
+    if not form.factors or (len(form.factors) == 1 and form.factors[0][1] == 1):
+        return form
+    return form.scaled(1 / form.factors[0][1])
 
 
 def _solved(form: Form, path: Path) -> Form:

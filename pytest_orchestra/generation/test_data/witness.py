@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from functools import lru_cache
 
 from pytest_orchestra.generation.assumptions.fitting import VISIT, BranchCondition, claims_of
 from pytest_orchestra.generation.assumptions.knowledge import Claim
@@ -235,17 +236,20 @@ class WitnessMaker:
 
 def _solved(asked: PathConditions, values: Mapping[str, JsonValue], domains: Mapping[Path, Domain]) -> Solution:
     """Solve for values of the kinds that comparisons suggest, and where that fails for any, null among them."""
-    clues = Clues()
+    suggested: dict[Path, frozenset[Kind]] = {}
     for part, dialect in zip(asked.parts, asked.dialects, strict=True):
-        compile_formula(part, dialect).give_clues(clues)
+        for path, kinds in _kinds_in(part, dialect):
+            known = suggested.get(path)
+            if known is None or not kinds <= known:
+                suggested[path] = kinds | (known or frozenset())
     typed = {
-        path: Domain(kinds=_VALUES & kinds.keys() or frozenset({Kind.TEXT}), step=None)
-        for path, kinds in clues.kinds.items()
+        path: Domain(kinds=_VALUES & kinds or frozenset({Kind.TEXT}), step=None)
+        for path, kinds in suggested.items()
         if path not in domains
     }
     preferred = {
         path: value
-        for path in clues.kinds
+        for path in suggested
         if (value := value_of(Name(path), values, Dialect.MODEL)) is None or isinstance(value, str | int | float)
     }
     first = Solution(Status.UNKNOWN)
@@ -255,6 +259,14 @@ def _solved(asked: PathConditions, values: Mapping[str, JsonValue], domains: Map
             return solution
         first = solution
     return first
+
+
+@lru_cache(maxsize=4_096)
+def _kinds_in(part: Expression, dialect: Dialect) -> tuple[tuple[Path, frozenset[Kind]], ...]:
+    """Give the kinds of values that a condition suggests for each of its variables."""
+    clues = Clues()
+    compile_formula(part, dialect).give_clues(clues)
+    return tuple((path, frozenset(kinds)) for path, kinds in clues.kinds.items())
 
 
 def _compared(asked: PathConditions) -> Iterator[tuple[Path, Fraction, Fraction]]:

@@ -117,9 +117,13 @@ def walk(
     run = play.run()
     failure = play.failure or checks.failure(refused)
     ended = run if play.ended and run.occurrences and failure is None else None
-    return Attempt(
-        ended, run, failure, refused, tuple(widths), tuple(points), tuple(dict.fromkeys(checks.contradictions))
-    )
+    return Attempt(ended, run, failure, refused, tuple(widths), tuple(points), _each_once(checks.contradictions))
+
+
+def _each_once(contradictions: Sequence[Failure]) -> tuple[Failure, ...]:
+    """Leave out what is there again, which only the same outcome of the same point can be."""
+    spots = {(one.conflict.point, one.conflict.outcome) for one in contradictions if one.conflict is not None}
+    return tuple(contradictions if len(spots) == len(contradictions) else dict.fromkeys(contradictions))
 
 
 class _Checks:
