@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from pytest_orchestra.cli.loading import loader_of_commands, process_file, refuse_unusable
 from pytest_orchestra.cli.outcome import ExitCode, Outcome
+from pytest_orchestra.cli.project import project_root
 from pytest_orchestra.errors import SettingsError
 from pytest_orchestra.session.simulation import participants_of
 from pytest_orchestra.simulation.rehearsal import (
@@ -83,6 +84,7 @@ def _rehearse(file: Path, written: Path, given: Sequence[str]) -> tuple[int, str
     """Run a session of its own, with the project's fixtures and plugins; give its exit code and what it wrote."""
     command = [sys.executable, "-m", "pytest", "--orchestra", "--orchestra-simulate=all", "--orchestra-store=memory"]
     command += [f"--orchestra-rehearsal={written}", "-p", "no:cacheprovider", *given, str(file)]
+    command.append(f"--rootdir={project_root(file.parent)}")  # pytest's own may lie above all that is the project's
     if find_spec("xdist") is not None:
         command.append("-n0")  # all runs wait together anyway
     done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)  # noqa: S603

@@ -26,6 +26,7 @@ __all__ = [
     "MAX_CORE_PARTS",
     "MAX_COVER_NODES",
     "MAX_DATA_CLASSES",
+    "MAX_DATA_WORK",
     "MAX_DECISIONS_PAIRED",
     "MAX_FLOW_WORK",
     "MAX_FORMS",
@@ -179,6 +180,10 @@ MAX_PATTERN_LENGTH = 300
 
 MAX_BASES_TRIED = 20
 """Data sets from which the data of a path that none fits is made by changing as little as possible."""
+
+MAX_DATA_WORK = 8_000_000
+"""Pairs of conditions of one scenario, of all scenarios of a suite together, for which data is made: solving holds each
+condition against each other one."""
 
 MAX_BOUNDARY_SETS = 24
 """Data sets around the boundaries of one scenario's comparisons."""

@@ -26,6 +26,7 @@ from pytest_orchestra.generation.limits import (
     MAX_AT_ONCE,
     MAX_CONFLICTS,
     MAX_DATA_CLASSES,
+    MAX_DATA_WORK,
     MAX_PAIRS,
     MAX_SCENARIOS,
     steps_per_run,
@@ -318,6 +319,11 @@ class _Planner:
             fact = f"only the first {MAX_PAIRS} pairs of branches are covered; {goals.pairs.left_out} more are not"
             hint = "ask for 'decision' coverage, or split the process"
             found.append(Problem(Severity.WARNING, self._home, fact, hint=hint))
+        left_out = len(self.data_maker.maker.left_out) if self.data_maker is not None else 0
+        if left_out:
+            scenarios = "1 scenario" if left_out == 1 else f"{left_out} scenarios"
+            fact = f"the data of {scenarios} was not made, or not all: the limit is {MAX_DATA_WORK} pairs of conditions"
+            found.append(Problem(Severity.WARNING, self._home, fact, hint="add data sets, or split the process"))
         if uncounted:
             fact = f"only the first {MAX_DATA_CLASSES} kinds of data sets were tried; {uncounted} more were not"
             found.append(Problem(Severity.WARNING, self._home, fact, hint="use fewer data sets for this process"))

@@ -9,7 +9,7 @@ import pytest
 from process_text import process_of
 from suites import messages, missing, plan
 
-from pytest_orchestra.generation.limits import MAX_SCENARIOS
+from pytest_orchestra.generation.limits import MAX_DATA_WORK, MAX_SCENARIOS
 from pytest_orchestra.model.process import FlowNode, NodeKind, Process, SequenceFlow
 from pytest_orchestra.model.scenario import ScenarioSuite
 from pytest_orchestra.problem import Severity
@@ -94,6 +94,18 @@ def test_scenarios_beyond_the_limit_are_cut_with_a_problem() -> None:
         "generation stopped at its limit of 1000 scenarios; 20 goals are not covered"
     ]
     assert set(missing(suite).values()) == {"was not searched for: generation stopped at its limit"}
+
+
+def test_data_beyond_the_limit_is_not_made_and_a_problem_says_so() -> None:
+    """Hundreds of conditions on each of hundreds of paths: some paths have data, and the others are told."""
+    count = 320
+    rungs = (f"xor{i} -yes [x{i} > {i}]> a{i} > end{i}; xor{i} -no> xor{i + 1}" for i in range(count))
+    suite = plan(process_of(f"start > xor0; {'; '.join(rungs)}; xor{count} > end"))
+    (told,) = (message for message in messages(suite, Severity.WARNING) if "limit" in message)
+    made = len(suite.generated_data)
+    assert 0 < made < len(suite.scenarios) == count + 1
+    lack = f"the data of {count + 1 - made} scenarios was not made, or not all"
+    assert told == f"{lack}: the limit is {MAX_DATA_WORK} pairs of conditions"
 
 
 def test_hopeless_process_is_given_up_in_time() -> None:

@@ -86,7 +86,7 @@ def test_grpc_service_is_simulated_where_the_profile_says_so_and_spoiled_by_any_
     """Steps of the scenario reach it, by streams too; only the assertion that looks notices another number."""
     folder = warehouse(SIDECAR)
     pytester.makeini("[pytest]\nfilterwarnings = error\nasyncio_default_fixture_loop_scope = function\n")
-    options = ["--orchestra", "--orchestra-store=memory", "-p", "no:cacheprovider", str(folder)]
+    options = ["--orchestra", "--orchestra-store=memory", "-p", "no:cacheprovider", f"--rootdir={folder}", str(folder)]
     spoiled = pytester.runpytest_subprocess(*options, "--orchestra-distort=stock.Warehouse.Find:numbers")
     spoiled.assert_outcomes(failed=1)
     spoiled.stdout.fnmatch_lines(

@@ -114,7 +114,7 @@ def test_vacuous_step_is_told_and_the_others_with_what_they_notice(project, pyte
     }
 
 
-def test_scenarios_that_do_not_pass_undisturbed_are_shown_and_not_spoiled(tmp_path, capsys):
+def test_scenarios_that_do_not_pass_undisturbed_are_shown_and_not_spoiled(tmp_path, monkeypatch, capsys):
     """What fails among good participants cannot notice bad ones; who selects nothing is told so."""
     body = {"id": "p", "amount": 1, "state": "CHARGED"}
     looking = {**SIDECAR["bindings"]["Look"], "kind": "ACTION", "businessRules": ["response.body.amount == 5"]}
@@ -123,8 +123,12 @@ def test_scenarios_that_do_not_pass_undisturbed_are_shown_and_not_spoiled(tmp_pa
         "bindings": {"Charge": [], "Settled": [], "Look": looking},
         "simulations": {"payments": {"operations": {"getPayment": {"body": body}}}},
     }
-    file = write_project(tmp_path, sidecar)
+    folder = tmp_path / "project"
+    folder.mkdir()
+    monkeypatch.chdir(tmp_path)
+    file = write_project(folder, sidecar)
     assert main(["rehearse", str(file)]) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["project"]  # nothing is left where it is called
     written = capsys.readouterr()
     assert "response.body.amount  1" in written.out
     assert written.err == (

@@ -23,7 +23,7 @@ from pytest_orchestra.generation.conditions.expressions import (
     truth_of,
     value_of,
 )
-from pytest_orchestra.generation.limits import MAX_BASES_TRIED, MAX_BOUNDARY_SETS
+from pytest_orchestra.generation.limits import MAX_BASES_TRIED, MAX_BOUNDARY_SETS, MAX_DATA_WORK
 from pytest_orchestra.generation.solving.cells import Kind, exact_number, number_value
 from pytest_orchestra.generation.solving.data_paths import Path, changed_data, variable_of
 from pytest_orchestra.generation.solving.domains import Domain
@@ -160,12 +160,17 @@ def _shown(value: JsonValue) -> str:
 
 @dataclass
 class WitnessMaker:
-    """Makes data for the scenarios of one suite; ``taken`` are the names that data sets have already."""
+    """Makes data for the scenarios of one suite; ``taken`` are the names that data sets have already.
+
+    ``left_out`` are the keys of scenarios for which it made none, or not all, because its limit was reached.
+    """
 
     suite: str
     taken: set[str]
     suffix: str = ""
     made: list[TestDataSet] = field(default_factory=list)
+    left_out: set[str] = field(default_factory=set)
+    _work: int = 0
 
     def make(
         self, key: str, asked: PathConditions, bases: Sequence[TestDataSet], domains: Mapping[Path, Domain]
@@ -177,6 +182,8 @@ class WitnessMaker:
         best: tuple[int, Witness] | None = None
         worst: Solution | None = None
         for base in bases[:MAX_BASES_TRIED] or (TestDataSet(""),):
+            if not self._may_solve(key, asked):
+                break
             values = base.data
             solution = _solved(asked, values, domains)
             if not solution.assignment:
@@ -199,6 +206,14 @@ class WitnessMaker:
             return worst or Solution(Status.UNKNOWN)
         return replace(best[1], data_set=self._named(best[1].data_set, key))
 
+    def _may_solve(self, key: str, asked: PathConditions) -> bool:
+        """Count the work of solving the conditions of a scenario, up to the limit of all scenarios together."""
+        if self._work >= MAX_DATA_WORK:
+            self.left_out.add(key)
+            return False
+        self._work += len(asked.parts) ** 2
+        return True
+
     def _named(self, data_set: TestDataSet, wanted: str) -> TestDataSet:
         name = f"{wanted}{self.suffix}"
         number = 1
@@ -219,6 +234,8 @@ class WitnessMaker:
             unit = max(step, domains[path].step or step) if path in domains else step
             for where, value in (("at", number), ("below", number - unit), ("above", number + unit)):
                 if len(found) >= MAX_BOUNDARY_SETS:
+                    return found
+                if not self._may_solve(key, asked):
                     return found
                 exactly = Comparison("==", Name(path), Literal(number_value(value)))
                 bounded = replace(asked, parts=(*asked.parts, exactly), dialects=(*asked.dialects, Dialect.TEMPLATE))
