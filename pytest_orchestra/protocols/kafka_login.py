@@ -11,16 +11,17 @@ from typing import Any, Final
 from pydantic_core import from_json
 
 from pytest_orchestra.engine.ports import StepCall
-from pytest_orchestra.errors import SecretNotFoundError, UnknownAliasError, UnusableEnvironmentError
+from pytest_orchestra.errors import SecretNotFoundError, UnusableEnvironmentError
 from pytest_orchestra.model.environment import Environment, KafkaClusterProfile
 from pytest_orchestra.model.secret import Secret
-from pytest_orchestra.protocols.suggestion import suggest
+from pytest_orchestra.protocols.chosen_profile import ProfileWords, choose_profile
 
 __all__ = ["KafkaLogin", "RegistryLogin", "cluster_profile"]
 
 _DEFAULT_PORT: Final = 9092
 _PROTOCOLS: Final = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 _MECHANISMS: Final = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
+_WORDS: Final = ProfileWords("Kafka cluster", "Kafka clusters", "kafkaProfiles", "clusterAlias")
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,27 +165,7 @@ class KafkaLogin:
 
 def cluster_profile(environment: Environment, alias: object) -> tuple[str, KafkaClusterProfile]:
     """Give the cluster of that alias, the only one if it is None, with its name. Raises ``UnknownAliasError``."""
-    known = environment.kafka_profiles
-    if alias is None:
-        if len(known) == 1:
-            return next(iter(known.items()))
-        if not known:
-            raise UnknownAliasError(
-                f"environment '{environment.name}' has no Kafka cluster", hint="add one to its 'kafkaProfiles'"
-            )
-        named = ", ".join(f"'{name}'" for name in known)
-        raise UnknownAliasError(
-            f"environment '{environment.name}' has several Kafka clusters: {named}",
-            hint="say which one with 'clusterAlias'",
-        )
-    name = str(alias)
-    profile = known.get(name)
-    if profile is None:
-        raise UnknownAliasError(
-            f"environment '{environment.name}' has no Kafka cluster '{name}'",
-            hint=suggest(name, known, f"add '{name}' to its 'kafkaProfiles'"),
-        )
-    return name, profile
+    return choose_profile(environment.kafka_profiles, alias, environment.name, _WORDS)
 
 
 def _servers(environment: Environment, alias: str, written: str) -> tuple[tuple[str, int], ...]:

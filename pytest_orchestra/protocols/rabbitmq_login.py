@@ -11,16 +11,17 @@ from yarl import URL
 
 from pytest_orchestra.data.redaction import mask_url
 from pytest_orchestra.engine.ports import StepCall
-from pytest_orchestra.errors import SecretNotFoundError, UnknownAliasError, UnusableEnvironmentError
+from pytest_orchestra.errors import SecretNotFoundError, UnusableEnvironmentError
 from pytest_orchestra.model.environment import Environment, QueueBrokerProfile
 from pytest_orchestra.model.secret import Secret
-from pytest_orchestra.protocols.suggestion import suggest
+from pytest_orchestra.protocols.chosen_profile import ProfileWords, choose_profile
 
 __all__ = ["BrokerLogin", "broker_profile"]
 
 _PORTS: Final = {"amqp": 5672, "amqps": 5671}
 _DEFAULT_USER: Final = "guest"
 _KIND: Final = "RABBITMQ"
+_WORDS: Final = ProfileWords("queue broker", "queue brokers", "queueProfiles", "brokerAlias")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,27 +124,7 @@ def _file(folder: Path, name: str | None) -> Path | None:
 
 def broker_profile(environment: Environment, alias: object) -> tuple[str, QueueBrokerProfile]:
     """Give the broker of that alias, the only one if it is None, with its name. Raises ``UnknownAliasError``."""
-    known = environment.queue_profiles
-    if alias is None:
-        if len(known) == 1:
-            return next(iter(known.items()))
-        if not known:
-            raise UnknownAliasError(
-                f"environment '{environment.name}' has no queue broker", hint="add one to its 'queueProfiles'"
-            )
-        named = ", ".join(f"'{name}'" for name in known)
-        raise UnknownAliasError(
-            f"environment '{environment.name}' has several queue brokers: {named}",
-            hint="say which one with 'brokerAlias'",
-        )
-    name = str(alias)
-    profile = known.get(name)
-    if profile is None:
-        raise UnknownAliasError(
-            f"environment '{environment.name}' has no queue broker '{name}'",
-            hint=suggest(name, known, f"add '{name}' to its 'queueProfiles'"),
-        )
-    return name, profile
+    return choose_profile(environment.queue_profiles, alias, environment.name, _WORDS)
 
 
 def _url(environment: Environment, alias: str, profile: QueueBrokerProfile) -> URL:
