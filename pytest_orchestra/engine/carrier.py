@@ -21,6 +21,7 @@ from pytest_orchestra.engine.outcomes import OutcomeWriter, unreached
 from pytest_orchestra.engine.ports import Lease, ProtocolPlugin
 from pytest_orchestra.engine.request import RunOutcome, RunRequest, SuiteSetting
 from pytest_orchestra.engine.resumption import Resumption, take_up
+from pytest_orchestra.engine.run_log import RunLog
 from pytest_orchestra.engine.settling import SettleBudget
 from pytest_orchestra.engine.stepping import Stepper, Stepping
 from pytest_orchestra.engine.steps import StepPerformer
@@ -141,7 +142,7 @@ class RunCarrier:
                 request.run, attempt=outcome.number + 1, correlation_id=_next_correlation_id(request, outcome)
             )
             try:
-                await self._store.restart_run(lease, outcome, run.correlation_id)
+                await execution.log.restart(outcome, run.correlation_id)
             except LeaseLostError:
                 return None
             except StoreError as error:
@@ -158,18 +159,18 @@ class RunCarrier:
     ) -> RunOutcome | RunAttempt | None:
         """Carry out one attempt; give it as such if another is to follow."""
         try:
-            verdict = await self._execute(request, lease, execution)
+            verdict = await self._execute(request, execution)
         except asyncio.CancelledError:
             if self._is_lost(lease):
                 return None
-            await self._record_cancellation(lease, execution)
+            await self._record_cancellation(execution)
             raise
         except LeaseLostError:
             return None
         except (KeyboardInterrupt, GeneratorExit):
             raise
         except BaseException as error:  # noqa: BLE001  whatever a plugin raises becomes an error of this one item
-            return await self._record_error(request, lease, execution, error)
+            return await self._record_error(request, execution, error)
         finally:
             with contextlib.suppress(Exception):  # a protocol that cannot forget a run has nothing to tell it any more
                 await execution.close()
@@ -207,14 +208,14 @@ class RunCarrier:
         task.uncancel()
         return True
 
-    async def _execute(self, request: RunRequest, lease: Lease, execution: Execution) -> Verdict | RunAttempt:
+    async def _execute(self, request: RunRequest, execution: Execution) -> Verdict | RunAttempt:
         try:
             async with execution.limit.applied() as running:
                 await execution.run()
         except TimeoutError:
             if not running.expired():
                 raise
-            return await self._record_timeout(request, lease, execution)
+            return await self._record_timeout(request, execution)
         await execution.clean_up()
         verdict = execution.verdict()
         if _is_retried(request, verdict):
@@ -222,7 +223,7 @@ class RunCarrier:
         if verdict.status is RunStatus.PASSED and (request.is_rerun or request.run.attempt > 1):
             reason = "it failed before, and was run again" if request.is_rerun else None
             verdict = replace(verdict, status=RunStatus.FLAKY, reason=reason)
-        await self._store.finish_run(lease, verdict.status, verdict.reason, unreached(verdict.steps))
+        await execution.log.finish(verdict.status, verdict.reason, unreached(verdict.steps))
         return verdict
 
     def _failed_attempt(self, request: RunRequest, steps: tuple[StepResult, ...]) -> RunAttempt:
@@ -258,8 +259,7 @@ class RunCarrier:
             bindings=request.setting.bindings,
             context=context,
             performer=performer,
-            store=self._store,
-            lease=lease,
+            log=RunLog(self._store, lease),
             suite_context=self.suite_context,
             clock=self._clock,
             emit=self._emit,
@@ -292,18 +292,16 @@ class RunCarrier:
             known = self._performers[key] = (setting, environment, performer)
         return known[2]
 
-    async def _record_cancellation(self, lease: Lease, execution: Execution) -> None:
+    async def _record_cancellation(self, execution: Execution) -> None:
         execution.stepping = None  # whoever stepped has left
         with contextlib.suppress(StoreError):
             await execution.keep_polls()
             # in a task of its own: this one is being cancelled, which libraries would take for their own affair
             await asyncio.create_task(execution.clean_up())
             results = unreached(execution.partial_results())
-            await asyncio.shield(
-                self._store.finish_run(lease, RunStatus.CANCELLED, "the session ended before it did", results)
-            )
+            await asyncio.shield(execution.log.finish(RunStatus.CANCELLED, "the session ended before it did", results))
 
-    async def _record_timeout(self, request: RunRequest, lease: Lease, execution: Execution) -> Verdict:
+    async def _record_timeout(self, request: RunRequest, execution: Execution) -> Verdict:
         """End a run whose own time limit is over: the step it was at fails with a violation."""
         if self.deadline is not None and self.deadline.is_over:
             violation = self.deadline.violation()
@@ -311,21 +309,20 @@ class RunCarrier:
             violation = _scenario_timeout(request.timeout_s or 0)
         failed = execution.fail_current(violation)
         if failed is not None:
-            await self._store.record_step(lease, failed, None, {})
+            execution.log.record(failed)
         await execution.clean_up()
         results = execution.partial_results()
-        await self._store.finish_run(lease, RunStatus.FAILED, None, unreached(results))
+        await execution.log.finish(RunStatus.FAILED, None, unreached(results))
         return Verdict(RunStatus.FAILED, results)
 
-    async def _record_error(
-        self, request: RunRequest, lease: Lease, execution: Execution, error: BaseException
-    ) -> RunOutcome:
+    async def _record_error(self, request: RunRequest, execution: Execution, error: BaseException) -> RunOutcome:
         execution.stepping = None  # which may have raised it
+        execution.log.overlook_refusal()
         with contextlib.suppress(StoreError):
             await execution.clean_up()
         results = execution.partial_results()
         with contextlib.suppress(StoreError):
-            await self._store.finish_run(lease, RunStatus.ERROR, str(error), unreached(results))
+            await execution.log.finish(RunStatus.ERROR, str(error), unreached(results))
         return self._outcomes.ended_by(request, error, results)
 
 

@@ -13,15 +13,15 @@ from pytest_orchestra.engine.context import ExecutionContext
 from pytest_orchestra.engine.events import Event, StepFinished, StepRetried, StepStarted
 from pytest_orchestra.engine.limits import TimeLimit
 from pytest_orchestra.engine.polling import PollWatch, cut_short
-from pytest_orchestra.engine.ports import Lease, StepIntent
+from pytest_orchestra.engine.ports import StepIntent
 from pytest_orchestra.engine.reach import Reach
 from pytest_orchestra.engine.results import blank_result, fault_of
 from pytest_orchestra.engine.resumption import Resumption, doubtful, taken_over
 from pytest_orchestra.engine.retrying import UNREPEATABLE, RetryPolicy, concluded, following_intent
+from pytest_orchestra.engine.run_log import RunLog
 from pytest_orchestra.engine.settling import SettleLimit
 from pytest_orchestra.engine.stepping import Stepping, with_value
 from pytest_orchestra.engine.steps import StepPerformer
-from pytest_orchestra.engine.store_guard import StoreGuard
 from pytest_orchestra.engine.waiting import WaitPolicy
 from pytest_orchestra.errors import UndefinedVariableError
 from pytest_orchestra.model.definition import (
@@ -64,8 +64,7 @@ class Execution:
     bindings: Bindings
     context: ExecutionContext
     performer: StepPerformer
-    store: StoreGuard
-    lease: Lease
+    log: RunLog
     suite_context: dict[str, JsonValue]
     clock: Clock
     emit: Callable[[Event], None]
@@ -129,7 +128,7 @@ class Execution:
         if fault is not None and is_lost and not self._verdict_of_scenario().status.is_good:
             reason = f"the run ended before there was what it reads: {fault.message}"
             result = self._results[step.alias] = blank_result(step, StepStatus.SKIPPED, reason=reason)
-        await self.store.record_step(self.lease, result, None, result.exported)
+        self.log.record(result)
 
     def _why_not_clean_up(self, step: ScenarioStep) -> str | None:
         if self.reach.last is not None:
@@ -244,7 +243,7 @@ class Execution:
         if self.stepping is None or (skipped := await self.stepping.skipped(step, self._results)) is None:
             return False
         self._results[step.alias] = skipped
-        await self.store.record_step(self.lease, skipped, None, {})
+        self.log.record(skipped)
         return True
 
     def _is_left_out(self, step: ScenarioStep) -> bool:
@@ -255,14 +254,16 @@ class Execution:
         return reason is not None
 
     async def _begin(self, step: ScenarioStep) -> None:
-        """Record that a step begins, where that was not done together with the end of the one before."""
-        if step.alias in self._begun:
-            return
-        is_first = not self._begun and all(each.reused_from for each in self.earlier.results.values())
-        intent = self._begun[step.alias] = self._intent(step)
-        await self.store.begin_step(
-            self.lease, intent, self.performer.kept_data(self.context.data) if is_first else None
-        )
+        """Record that a step begins, where that was not done together with the end of the one before.
+
+        An action does not begin before the store knows of it, and of all before it; a wait does, as it only looks.
+        """
+        if step.alias not in self._begun:
+            is_first = not self._begun and all(each.reused_from for each in self.earlier.results.values())
+            intent = self._begun[step.alias] = self._intent(step)
+            self.log.begin(intent, self.performer.kept_data(self.context.data) if is_first else None)
+        if step.kind is StepKind.ACTION:
+            await self.log.settle()
 
     def _is_in_doubt(self, step: ScenarioStep) -> bool:
         """Tell whether a step was under way when an earlier worker died, and must not be carried out again."""
@@ -361,9 +362,12 @@ class Execution:
         intent = self._begun[step.alias]
 
         async def keep(history: PollHistory) -> None:
-            await self.store.begin_step(self.lease, replace(intent, seen=self.performer.masked_history(history)))
+            self.log.begin(replace(intent, seen=self.performer.masked_history(history)))
+            await self.log.settle()
 
-        watch = self._watches[step.alias] = PollWatch(keep, None if deadline is None else intent.seen)
+        watch = self._watches[step.alias] = PollWatch(
+            keep, None if deadline is None else intent.seen, goes_on=self.log.raise_refusal
+        )
         result = await self.performer.perform(step, self.context, intent, deadline=deadline, watch=watch)
         await watch.settle()
         del self._watches[step.alias]
@@ -379,7 +383,8 @@ class Execution:
         begins_at = self.clock.now() + timedelta(seconds=pause_s)
         intent = following_intent(self._begun[step.alias], failed, begins_at, self._deadline(step, begins_at))
         self._begun[step.alias] = intent
-        await self.store.begin_step(self.lease, intent)
+        self.log.begin(intent)
+        await self.log.settle()
         self.emit(
             StepRetried(
                 at=self.clock.now(),
@@ -401,7 +406,9 @@ class Execution:
         intent = None
         if following is not None and following.alias not in self._begun and not self._stops_after(result):
             intent = self._begun[following.alias] = self._intent(following)
-        await self.store.record_step(self.lease, result, intent, result.exported)
+        self.log.record(result, intent)
+        if result.exported:  # which other runs may read
+            await self.log.settle()
 
     def _stops_after(self, result: StepResult) -> bool:
         if result.status is not StepStatus.FAILED:
@@ -429,7 +436,8 @@ class Execution:
 
         async def fly() -> StepResult:
             result = await self._perform(step)
-            await self.store.record_step(self.lease, result, None, result.exported)
+            self.log.record(result)
+            await self.log.settle()
             return result
 
         self._flying[step.alias] = asyncio.create_task(fly(), name=f"{self.context.run_key} {step.alias}")

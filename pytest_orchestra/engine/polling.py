@@ -59,7 +59,8 @@ class PollWatch:
     """One wait as its run sees it: its ``history``, and the ``exchange`` of its last look.
 
     ``keep`` writes the history where another worker finds it, beside the polls, which wait for nothing: first after a
-    second, then whenever the wait has become twice as long, or ten seconds longer.
+    second, then whenever the wait has become twice as long, or ten seconds longer. ``goes_on`` is asked at each look,
+    and raises where nobody needs the wait any more.
     """
 
     def __init__(
@@ -67,11 +68,13 @@ class PollWatch:
         keep: Callable[[PollHistory], Awaitable[None]] | None = None,
         earlier: PollHistory | None = None,
         *,
+        goes_on: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.history = History(earlier)
         self.exchange: Exchange | None = None
         self._keep = keep
+        self._goes_on = goes_on
         self._clock = clock
         self._began = clock()
         self._due = self._began + _SOONEST_S
@@ -79,6 +82,7 @@ class PollWatch:
 
     def looked(self) -> None:
         """Have the history kept, if it is time."""
+        self._goes_on()
         now = self._clock()
         if self._keep is None or now < self._due or self._writing is not None:
             return

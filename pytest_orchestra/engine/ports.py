@@ -282,7 +282,8 @@ MOST_MEASUREMENTS: Final = 1_000
 class RunStore(Protocol):
     """Where runs live. Every call belongs to the tenant that the store was opened for.
 
-    All writes of a run name its lease and raise ``LeaseLostError`` when the fence has moved on.
+    All writes of a run name its lease and raise ``LeaseLostError`` when the fence has moved on. Those that are asked
+    for while others of the same run are under way take effect behind them, in the order in which they were asked for.
     """
 
     keeps_runs: ClassVar[bool]

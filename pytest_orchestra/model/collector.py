@@ -1,12 +1,16 @@
-"""Make many values at once without the garbage collector looking at them over and over."""
+"""Keep the garbage collector from looking over and over at what lives on."""
 
 from __future__ import annotations
 
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
-__all__ = ["collector_paused"]
+__all__ = ["collector_paused", "collector_relaxed"]
+
+_YOUNGEST: Final = 20_000
+"""How many new objects make a look worth while, where thousands of them wait for replies at a time; Python's is 700."""
 
 
 @contextmanager
@@ -19,3 +23,25 @@ def collector_paused() -> Iterator[None]:
     finally:
         if was_enabled:
             gc.enable()
+
+
+@contextmanager
+def collector_relaxed() -> Iterator[None]:
+    """Let the garbage collector look seldom at what is new, and never at what is there already.
+
+    What is there stays out of its sight, also of that at the end of the process, whose looks are long; a later call in
+    the same process has it look once more. Does nothing where somebody has switched it off, or told it to look seldom.
+    """
+    usual = gc.get_threshold()
+    if not gc.isenabled() or not 0 < usual[0] < _YOUNGEST:
+        yield
+        return
+    if gc.get_freeze_count():
+        gc.unfreeze()
+        gc.collect()
+    gc.freeze()
+    gc.set_threshold(_YOUNGEST, *usual[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*usual)

@@ -32,7 +32,10 @@ def pytest_configure(config: pytest.Config) -> None:
     """Register the rest of the plugin if it is wanted."""
     config.addinivalue_line("markers", "orchestra_dataset(name): the data set that the fixture orchestra_dataset gives")
     if config.getoption("orchestra") or config.getini("orchestra"):
-        from pytest_orchestra.plugin.activation import activate  # noqa: PLC0415  nobody else pays for it
+        from pytest_orchestra.plugin.early_server import EarlyServer  # noqa: PLC0415  nobody else pays for it
+
+        config.pluginmanager.register(EarlyServer(config), "orchestra-early-server")
+        from pytest_orchestra.plugin.activation import activate  # noqa: PLC0415  which the server starts beside
 
         activate(config)
     elif any(str(argument).startswith("--orchestra-") for argument in config.invocation_params.args):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Final, NoReturn
 
@@ -16,6 +16,7 @@ from pytest_orchestra.collection.items import OrchestraItem, ScenarioItem
 from pytest_orchestra.engine.engine import RunOutcome, RunRequest
 from pytest_orchestra.engine.scheduling import Prerequisite
 from pytest_orchestra.errors import OrchestraError
+from pytest_orchestra.model.collector import collector_relaxed
 from pytest_orchestra.model.run import RunStatus, SuiteRunStatus
 from pytest_orchestra.plugin.catalogue import Catalogue
 from pytest_orchestra.plugin.rehearsing import Rehearsing
@@ -78,7 +79,8 @@ class ScenarioRunning:
         status = SuiteRunStatus.CANCELLED
         is_late = False
         try:
-            result = yield
+            with collector_relaxed() if self._has_scenarios(session) else nullcontext():
+                result = yield
             status = self._worst
             is_late = self._orchestra.is_started and self._orchestra.engine.came_after_failures
         finally:
@@ -86,6 +88,10 @@ class ScenarioRunning:
         if is_late:
             raise session.Failed("the suite run had failed before this session came")
         return result
+
+    @staticmethod
+    def _has_scenarios(session: pytest.Session) -> bool:
+        return not session.config.option.collectonly and any(isinstance(item, OrchestraItem) for item in session.items)
 
     def _close(self, status: SuiteRunStatus) -> None:
         self._erase_progress()

@@ -6,18 +6,20 @@ import contextlib
 import os
 import uuid
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
 from pytest_orchestra.errors import OrchestraError
-from pytest_orchestra.session.orchestra import OrchestraSession
-from pytest_orchestra.session.protocols import BuiltinProtocols
 from pytest_orchestra.settings import Settings, read_settings
+
+if TYPE_CHECKING:
+    from pytest_orchestra.session.orchestra import OrchestraSession
 
 __all__ = [
     "SAID_IN_WORKER",
     "cache_folder",
+    "cache_path",
     "crashed_workers",
     "session_of",
     "settings_of",
@@ -30,7 +32,7 @@ SAID_IN_WORKER: Final = "orchestra_said"
 """The key under which an xdist worker sends the controller what its user has to be told."""
 
 _SETTINGS: Final = pytest.StashKey[Settings]()
-_SESSION: Final = pytest.StashKey[OrchestraSession]()
+_SESSION: Final = pytest.StashKey["OrchestraSession"]()
 _SUITE_RUN_KEY: Final = pytest.StashKey[str]()
 _BUILTIN: Final = "orchestra-builtin-protocols"
 
@@ -48,6 +50,9 @@ def settings_of(config: pytest.Config) -> Settings:
 def session_of(config: pytest.Config) -> OrchestraSession:
     """Give the session of this process; it is not started by that."""
     if _SESSION not in config.stash:
+        from pytest_orchestra.session.orchestra import OrchestraSession  # noqa: PLC0415  much, and not always needed
+        from pytest_orchestra.session.protocols import BuiltinProtocols  # noqa: PLC0415
+
         if not config.pluginmanager.hasplugin(_BUILTIN):
             config.pluginmanager.register(BuiltinProtocols(), _BUILTIN)
         config.stash[_SESSION] = OrchestraSession(
@@ -79,12 +84,17 @@ def crashed_workers(config: pytest.Config) -> int:
     return tally.stat().st_size if tally.is_file() else 0
 
 
+def cache_path(config: pytest.Config) -> Path:
+    """Give where the project's folder for things that may be deleted is, or would be."""
+    return config.rootpath / ".orchestra"
+
+
 def cache_folder(config: pytest.Config) -> Path:
     """Give the project's folder for things that may be deleted, made if need be, and invisible to git.
 
     It is not there where the project can only be read; the embedded store then finds a place elsewhere by its name.
     """
-    folder = config.rootpath / ".orchestra"
+    folder = cache_path(config)
     if not folder.is_dir():
         with contextlib.suppress(OSError):
             folder.mkdir(parents=True, exist_ok=True)

@@ -79,12 +79,23 @@ class StoreLink:
     ``address`` is asked anew for every connection, as a server may come back elsewhere. A transaction that a lost
     connection or a deadlock interrupts is repeated, for ``patience_s`` at most, so statements
     have to be repeatable. A server that does not answer within a third of that is as good as lost.
+
+    ``is_direct`` says that no pooler is in between, which would share the session with others: then the session knows
+    its tenant and its statements, and one statement is a transaction of its own.
     """
 
-    def __init__(self, address: Callable[[], Awaitable[Secret]], tenant: str, patience_s: float) -> None:
+    def __init__(
+        self,
+        address: Callable[[], Awaitable[Secret]],
+        tenant: str,
+        patience_s: float,
+        *,
+        is_direct: bool = False,
+    ) -> None:
         self._address = address
         self._tenant = tenant
         self._patience_s = patience_s
+        self._is_direct = is_direct
         self._where = ""
         self._connection: Connection | None = None
         self._one_at_a_time = asyncio.Lock()
@@ -94,6 +105,7 @@ class StoreLink:
         """Connect, at once or not at all, and prepare what is there. Raises ``StoreUnavailableError``."""
         self._connection = await self._connect()
         await prepare(self._connection)
+        await self._take_over(self._connection)
 
     async def run(self, query: str, parameters: Mapping[str, object] | None = None) -> list[DictRow]:
         """Run one statement in a transaction of its own; give its rows."""
@@ -135,6 +147,16 @@ class StoreLink:
         self._where = describe_address(conninfo)
         return await connect(conninfo, within_s=min(_CONNECT_WITHIN_S, math.ceil(self._patience_s)))
 
+    async def _take_over(self, connection: Connection) -> None:
+        """Let a new connection serve the statements of the store."""
+        if self._is_direct:
+            connection.prepare_threshold = 0
+            await self._name_tenant(connection)
+
+    async def _name_tenant(self, connection: Connection) -> None:
+        """Tell the session its tenant, or the transaction where the session is shared."""
+        await connection.execute(load_query("set_tenant"), {"tenant": self._tenant, "is_local": not self._is_direct})
+
     async def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
@@ -158,20 +180,30 @@ class StoreLink:
     async def _transact(self, statements: Sequence[Statement]) -> list[list[DictRow]]:
         if self._connection is None:
             self._connection = await self._connect()
+            await self._take_over(self._connection)
         connection = self._connection
         try:
-            async with self._cut_if_silent(connection), connection.pipeline(), connection.transaction():
-                tenant = {"tenant": self._tenant}
-                await connection.execute(load_query("set_tenant"), tenant)
-                cursors = [
-                    await connection.execute(load_query(name), {**parameters, **tenant})
-                    for name, parameters in statements
-                ]
+            async with self._cut_if_silent(connection):
+                if self._is_direct and len(statements) == 1:
+                    cursors = await self._execute(connection, statements)
+                else:
+                    async with connection.pipeline(), connection.transaction():
+                        if not self._is_direct:
+                            await self._name_tenant(connection)
+                        cursors = await self._execute(connection, statements)
             return [await cursor.fetchall() if cursor.description else [] for cursor in cursors]
         except BaseException:
             if connection.closed or connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
                 await self._disconnect()
             raise
+
+    async def _execute(
+        self, connection: Connection, statements: Sequence[Statement]
+    ) -> list[psycopg.AsyncCursor[DictRow]]:
+        return [
+            await connection.execute(load_query(name), {**parameters, "tenant": self._tenant})
+            for name, parameters in statements
+        ]
 
     @asynccontextmanager
     async def _cut_if_silent(self, connection: Connection) -> AsyncIterator[None]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Final
+from typing import ClassVar, Final
 
 import psycopg
 
@@ -26,6 +26,8 @@ class EmbeddedStore(PostgresStore):
 
     ``folder`` is the server's own, as ``EmbeddedPostgres`` takes it.
     """
+
+    _is_direct: ClassVar[bool] = True
 
     def __init__(self, folder: Path, tenant: str = "default", *, patience_s: float = 30.0) -> None:
         super().__init__("", tenant, patience_s=patience_s)

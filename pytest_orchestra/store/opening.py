@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
-from pytest_orchestra.engine.ports import RunStore
 from pytest_orchestra.errors import SettingsError, StoreUnavailableError
 
-__all__ = ["PATIENCE_S", "migrate_store", "open_store", "refuse_unknown_store"]
+if TYPE_CHECKING:
+    from pytest_orchestra.engine.ports import RunStore
+
+__all__ = ["PATIENCE_S", "migrate_store", "open_store", "refuse_unknown_store", "start_server"]
 
 PATIENCE_S: Final = 30.0
 
@@ -49,6 +52,18 @@ def open_store(url: str, *, tenant: str, cache_folder: Path, patience_s: float =
 
         return PostgresStore(url, tenant, patience_s=patience_s)
     raise _unknown(url)
+
+
+def start_server(cache_folder: Path) -> Callable[[], None]:
+    """Start the server of the embedded store ahead of the store, and give what stops using it.
+
+    Raises ``StoreUnavailableError``.
+    """
+    from pytest_orchestra.store.embedded import EmbeddedPostgres  # noqa: PLC0415 - as above
+
+    server = EmbeddedPostgres(cache_folder / _SERVER)
+    server.start()
+    return server.release
 
 
 def refuse_unknown_store(url: str) -> None:

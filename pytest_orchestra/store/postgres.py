@@ -58,10 +58,12 @@ class PostgresStore:
     """
 
     keeps_runs: ClassVar[bool] = True
+    _is_direct: ClassVar[bool] = False
+    """Whether there can be no pooler between this store and its server."""
 
     def __init__(self, conninfo: str, tenant: str = "default", *, patience_s: float = _PATIENCE_S) -> None:
         self._conninfo = Secret(conninfo)
-        self._link = StoreLink(self._address, tenant, patience_s)
+        self._link = StoreLink(self._address, tenant, patience_s, is_direct=self._is_direct)
         self._claims: GroupWriter[Claim, Lease | None] = GroupWriter(self._claim_all, lambda claim: claim.run_id)
         self._writes: GroupWriter[StepWrite, bool] = GroupWriter(self._write_all, lambda write: write.lease.run_id)
 
