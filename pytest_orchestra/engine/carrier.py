@@ -13,7 +13,7 @@ from pytest_orchestra.data.environments import ResolvedEnvironment
 from pytest_orchestra.engine.clock import Clock
 from pytest_orchestra.engine.context import ExecutionContext, current_run
 from pytest_orchestra.engine.events import Event, LockAwaited, RunRetried, RunStarted
-from pytest_orchestra.engine.execution import Execution, Verdict
+from pytest_orchestra.engine.execution import Execution
 from pytest_orchestra.engine.exports import ExportLedger
 from pytest_orchestra.engine.leases import LeaseKeeper
 from pytest_orchestra.engine.limits import Deadline, ServiceGates, TimeLimit
@@ -26,6 +26,7 @@ from pytest_orchestra.engine.settling import SettleBudget
 from pytest_orchestra.engine.stepping import Stepper, Stepping
 from pytest_orchestra.engine.steps import StepPerformer
 from pytest_orchestra.engine.store_guard import StoreGuard
+from pytest_orchestra.engine.verdict import Verdict
 from pytest_orchestra.errors import LeaseLostError, StoreError, SuiteTimeoutError
 from pytest_orchestra.model.json import JsonValue
 from pytest_orchestra.model.run import RunAttempt, RunStatus, StepResult, Violation, ViolationType
@@ -91,6 +92,10 @@ class RunCarrier:
         self._emit(RunStarted(at=self._clock.now(), run=request.run, kept_steps=len(earlier.results)))
         try:
             return await self._attempt(request, lease, earlier, failed)
+        except asyncio.CancelledError:
+            if self._is_lost(lease):  # between two attempts, or while an error was written
+                return None
+            raise
         finally:
             self._leases.drop(lease)
             if request.locks:
@@ -146,7 +151,7 @@ class RunCarrier:
             except LeaseLostError:
                 return None
             except StoreError as error:
-                return self._outcomes.ended_by(request, error, outcome.steps)
+                return await self._record_error(request, execution, error)
             request, earlier, failed = replace(request, run=run), Resumption(), (*failed, outcome)
             self._emit(RunRetried(at=self._clock.now(), run=run, failed=outcome))
 
@@ -295,6 +300,7 @@ class RunCarrier:
     async def _record_cancellation(self, execution: Execution) -> None:
         execution.stepping = None  # whoever stepped has left
         with contextlib.suppress(StoreError):
+            await asyncio.create_task(execution.log.overlook_refusals())
             await execution.keep_polls()
             # in a task of its own: this one is being cancelled, which libraries would take for their own affair
             await asyncio.create_task(execution.clean_up())
@@ -317,7 +323,7 @@ class RunCarrier:
 
     async def _record_error(self, request: RunRequest, execution: Execution, error: BaseException) -> RunOutcome:
         execution.stepping = None  # which may have raised it
-        execution.log.overlook_refusal()
+        await execution.log.overlook_refusals()
         with contextlib.suppress(StoreError):
             await execution.clean_up()
         results = execution.partial_results()

@@ -22,6 +22,7 @@ from pytest_orchestra.engine.run_log import RunLog
 from pytest_orchestra.engine.settling import SettleLimit
 from pytest_orchestra.engine.stepping import Stepping, with_value
 from pytest_orchestra.engine.steps import StepPerformer
+from pytest_orchestra.engine.verdict import Verdict
 from pytest_orchestra.engine.waiting import WaitPolicy
 from pytest_orchestra.errors import UndefinedVariableError
 from pytest_orchestra.model.definition import (
@@ -42,18 +43,7 @@ from pytest_orchestra.model.run import (
 )
 from pytest_orchestra.model.scenario import ScenarioStep, TestScenario
 
-__all__ = ["Execution", "Verdict"]
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """How a TestRun ended: ``steps`` has every step of the scenario in order, also those not reached."""
-
-    status: RunStatus
-    steps: tuple[StepResult, ...]
-    fault: RunFault | None = None
-    aborts_suite: str | None = None
-    reason: str | None = None
+__all__ = ["Execution"]
 
 
 @dataclass
@@ -406,9 +396,18 @@ class Execution:
         intent = None
         if following is not None and following.alias not in self._begun and not self._stops_after(result):
             intent = self._begun[following.alias] = self._intent(following)
+        if self._is_last(result):
+            self.log.record_last(result)
+            return
         self.log.record(result, intent)
         if result.exported:  # which other runs may read
             await self.log.settle()
+
+    def _is_last(self, result: StepResult) -> bool:
+        """Tell whether the end of the run comes at once behind a step, and nobody needs its outcome before."""
+        if self.stepping is not None or self._flying or self.scenario.clean_up or result.exported:
+            return False
+        return result.alias == self.scenario.steps[-1].alias
 
     def _stops_after(self, result: StepResult) -> bool:
         if result.status is not StepStatus.FAILED:
@@ -479,7 +478,7 @@ class Execution:
         verdict = self._verdict_of_scenario()
         if not verdict.status.is_good:
             return replace(verdict, steps=results)
-        behind = self._judge([result for result in results if result.clean_up])
+        behind = Verdict.of([result for result in results if result.clean_up], self._aborts_suite)
         if not behind.status.is_good:
             return replace(behind, steps=results)
         unreached = (step for step in self.scenario.steps if step.alias not in self._results)
@@ -488,18 +487,7 @@ class Execution:
         return replace(verdict, steps=results)
 
     def _verdict_of_scenario(self) -> Verdict:
-        return self._judge([result for result in self.partial_results() if not result.clean_up])
-
-    def _judge(self, results: Sequence[StepResult]) -> Verdict:
-        fault = next((result.fault for result in results if result.fault is not None), None)
-        if fault is not None:
-            status = RunStatus.ERROR
-        elif any(result.status is StepStatus.FAILED for result in results):
-            status = RunStatus.FAILED
-        else:
-            is_flaky = any(result.status is StepStatus.FLAKY for result in results)
-            status = RunStatus.FLAKY if is_flaky else RunStatus.PASSED
-        return Verdict(status, tuple(results), fault, self._aborts_suite)
+        return Verdict.of([result for result in self.partial_results() if not result.clean_up], self._aborts_suite)
 
     def _unreached(self, step: ScenarioStep) -> StepResult:
         blank = blank_result(step, StepStatus.SKIPPED, reason=self._stop_reason or "the run ended before it")

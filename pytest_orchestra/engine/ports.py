@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -372,26 +372,26 @@ class RunStore(Protocol):
     async def heartbeat(self, leases: Sequence[Lease], ttl_s: float) -> Sequence[Lease]:
         """Prolong leases; give those that are still held."""
 
-    async def begin_step(self, lease: Lease, intent: StepIntent, data: JsonObject | None = None) -> None:
+    def begin_step(self, lease: Lease, intent: StepIntent, data: JsonObject | None = None) -> Awaitable[None]:
         """Record that a step begins; with the first one, what data the run begins with."""
 
-    async def record_step(
+    def record_step(
         self,
         lease: Lease,
         result: StepResult,
         following: StepIntent | None,
         exported: JsonObject,
-    ) -> None:
+    ) -> Awaitable[None]:
         """Record, in one transaction, a step's outcome, the intent of the next and what it exported to the suite."""
 
-    async def finish_run(
+    def finish_run(
         self,
         lease: Lease,
         status: RunStatus,
         reason: str | None,
-        skipped: Sequence[StepResult] = (),
-    ) -> None:
-        """Record the run's final state and its steps that were not reached, and give the lease back.
+        results: Sequence[StepResult] = (),
+    ) -> Awaitable[None]:
+        """Record the run's final state, and with it its last step and those not reached, and give the lease back.
 
         Of a run that is ``CANCELLED`` the intents are kept.
         """

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from pytest_orchestra.engine.ports import Lease, StepIntent
 from pytest_orchestra.engine.store_guard import StoreGuard
@@ -25,7 +25,9 @@ class RunLog:
 
     store: StoreGuard
     lease: Lease
-    _under_way: set[asyncio.Task[None]] = field(default_factory=set)
+    _under_way: int = 0
+    _settled: asyncio.Future[None] | None = None
+    _last: StepResult | None = None
     _refused: BaseException | None = None
 
     def begin(self, intent: StepIntent, data: JsonObject | None = None) -> None:
@@ -36,6 +38,10 @@ class RunLog:
         """Write a step's outcome with what it exported, and that another begins."""
         self._write(self.store.record_step(self.lease, result, following, result.exported))
 
+    def record_last(self, result: StepResult) -> None:
+        """Write the outcome of the step behind which nothing comes but :meth:`finish`, together with that."""
+        self._last = result
+
     async def restart(self, failed: RunAttempt, correlation_id: str) -> None:
         """Write that an attempt of the run failed and the next one begins. Raises ``StoreError``."""
         await self.settle()
@@ -43,13 +49,17 @@ class RunLog:
 
     async def finish(self, status: RunStatus, reason: str | None, skipped: Sequence[StepResult] = ()) -> None:
         """Write how the run ended, and the steps that were not reached. Raises ``StoreError``."""
-        self._write(self.store.finish_run(self.lease, status, reason, skipped))
-        await self.settle()
+        await self._wait()  # if it is cancelled meanwhile, it ends otherwise, and still with its last outcome
+        self.raise_refusal()
+        last, self._last = self._last, None
+        await self.store.finish_run(self.lease, status, reason, skipped if last is None else (last, *skipped))
 
     async def settle(self) -> None:
         """Wait until the store has all that was written. Raises ``StoreError`` if it refused any of it."""
-        while self._under_way:
-            await asyncio.wait(self._under_way)
+        last, self._last = self._last, None
+        if last is not None:
+            self.record(last)
+        await self._wait()
         self.raise_refusal()
 
     def raise_refusal(self) -> None:
@@ -57,17 +67,26 @@ class RunLog:
         if self._refused is not None:
             raise self._refused.with_traceback(None)
 
-    def overlook_refusal(self) -> None:
+    async def overlook_refusals(self) -> None:
         """Let a run that ends by a refusal write that it does; one that is another worker's by now cannot."""
+        await self._wait()  # what comes behind a refused write may be refused as well
         if not isinstance(self._refused, LeaseLostError):
             self._refused = None
 
-    def _write(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.create_task(work)  # tasks begin in the order in which they are made
-        self._under_way.add(task)
-        task.add_done_callback(self._has_ended)
+    async def _wait(self) -> None:
+        while self._under_way:
+            if self._settled is None:
+                self._settled = asyncio.get_running_loop().create_future()
+            await asyncio.shield(self._settled)
 
-    def _has_ended(self, task: asyncio.Task[None]) -> None:
-        self._under_way.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
+    def _write(self, write: asyncio.Future[None]) -> None:
+        self._under_way += 1
+        write.add_done_callback(self._has_ended)
+
+    def _has_ended(self, write: asyncio.Future[None]) -> None:
+        self._under_way -= 1
+        if not write.cancelled() and (error := write.exception()) is not None:
             self._refused = self._refused or error
+        if not self._under_way and self._settled is not None:
+            self._settled.set_result(None)
+            self._settled = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
@@ -35,6 +36,20 @@ class StoreGuard:
         except StoreUnavailableError as error:
             self._lost = error
             raise
+
+    def _begin(self, work: Callable[[], Awaitable[None]]) -> asyncio.Future[None]:
+        """Have something written beside whatever the caller does next."""
+        if self._lost is not None:
+            future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            future.set_exception(self._lost.with_traceback(None))
+            return future
+        future = asyncio.ensure_future(work())
+        future.add_done_callback(self._notice_loss)
+        return future
+
+    def _notice_loss(self, future: asyncio.Future[None]) -> None:
+        if not future.cancelled() and isinstance(error := future.exception(), StoreUnavailableError):
+            self._lost = self._lost or error
 
     async def begin_suite_run(self, suite_run: SuiteRun) -> SuiteRun:
         """Create or join the SuiteRun."""
@@ -108,21 +123,21 @@ class StoreGuard:
         """Prolong leases."""
         return await self._ask(lambda: self._store.heartbeat(leases, ttl_s))
 
-    async def begin_step(self, lease: Lease, intent: StepIntent, data: JsonObject | None = None) -> None:
+    def begin_step(self, lease: Lease, intent: StepIntent, data: JsonObject | None = None) -> asyncio.Future[None]:
         """Record that a step begins."""
-        await self._ask(lambda: self._store.begin_step(lease, intent, data))
+        return self._begin(lambda: self._store.begin_step(lease, intent, data))
 
-    async def record_step(
+    def record_step(
         self, lease: Lease, result: StepResult, following: StepIntent | None, exported: JsonObject
-    ) -> None:
+    ) -> asyncio.Future[None]:
         """Record a step's outcome."""
-        await self._ask(lambda: self._store.record_step(lease, result, following, exported))
+        return self._begin(lambda: self._store.record_step(lease, result, following, exported))
 
-    async def finish_run(
-        self, lease: Lease, status: RunStatus, reason: str | None, skipped: Sequence[StepResult] = ()
-    ) -> None:
+    def finish_run(
+        self, lease: Lease, status: RunStatus, reason: str | None, results: Sequence[StepResult] = ()
+    ) -> asyncio.Future[None]:
         """Record a run's final state."""
-        await self._ask(lambda: self._store.finish_run(lease, status, reason, skipped))
+        return self._begin(lambda: self._store.finish_run(lease, status, reason, results))
 
     async def restart_run(self, lease: Lease, failed: RunAttempt, correlation_id: str) -> None:
         """Record that an attempt of a run failed and the next one begins."""

@@ -50,6 +50,7 @@ _START_WITHIN_S: Final = 150.0
 _STOP_WITHIN_S: Final = 10.0
 _POLL_S: Final = 0.004
 _LAUNCHES: Final = 3
+_MADE: Final = ".database"
 _REACHABLE_WITHIN_S: Final = 5.0
 
 
@@ -164,6 +165,15 @@ class EmbeddedPostgres:
         from pytest_orchestra.store.databases import create_database  # noqa: PLC0415 - as above
 
         create_database(self.conninfo(), name, owner)
+
+    def ensure_own_database(self, name: str) -> None:
+        """Make a database and the role of the same name that owns it, once in the life of the server's data."""
+        mark = self.place / CLUSTER / f"{name}{_MADE}"
+        if mark.exists():
+            return
+        self.create_role(name)
+        self.create_database(name, owner=name)
+        mark.touch()
 
     def _start(self, place: ServerPlace) -> ServerAddress:
         deadline = time.monotonic() + _START_WITHIN_S

@@ -69,8 +69,7 @@ class EmbeddedStore(PostgresStore):
     def _start(self) -> Secret:
         address = self._server.start()
         if not self._has_database:
-            self._server.create_role(_NAME)
-            self._server.create_database(_NAME, owner=_NAME)
+            self._server.ensure_own_database(_NAME)
             self._has_database = True
         url = address.url(_NAME, user=_NAME)
         if psycopg.pq.version() >= _REQUIRE_AUTH_SINCE:

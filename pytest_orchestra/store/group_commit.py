@@ -28,13 +28,14 @@ class _Entry(Generic[_Item, _Outcome]):
 class GroupWriter(Generic[_Item, _Outcome]):
     """Collects what callers submit while a batch is being written, and writes it as the next batch.
 
-    ``write`` gets the items of a batch and gives their outcomes in the same order; it returns after the commit.
+    ``write`` gets the items of a batch and gives their outcomes in the same order, a ``StoreError`` for one that is
+    refused; it returns after the commit.
     ``subject`` says what an item is about: a batch has at most one item of a subject, in the order of their coming.
     """
 
     def __init__(
         self,
-        write: Callable[[Sequence[_Item]], Awaitable[Sequence[_Outcome]]],
+        write: Callable[[Sequence[_Item]], Awaitable[Sequence[_Outcome | StoreError]]],
         subject: Callable[[_Item], Hashable],
     ) -> None:
         self._write = write
@@ -42,13 +43,13 @@ class GroupWriter(Generic[_Item, _Outcome]):
         self._waiting: deque[_Entry[_Item, _Outcome]] = deque()
         self._writer: asyncio.Task[None] | None = None
 
-    async def submit(self, item: _Item) -> _Outcome:
-        """Write an item with its batch; return when it is committed. It is written even if the caller is cancelled."""
+    def submit(self, item: _Item) -> asyncio.Future[_Outcome]:
+        """Have an item written with its batch; its outcome is there when it is committed, whether or not one waits."""
         entry: _Entry[_Item, _Outcome] = _Entry(item)
         self._waiting.append(entry)
         if self._writer is None:
             self._writer = asyncio.get_running_loop().create_task(self._drain())
-        return await entry.outcome
+        return entry.outcome
 
     async def flush(self) -> None:
         """Wait until all that was submitted is written."""
@@ -60,7 +61,11 @@ class GroupWriter(Generic[_Item, _Outcome]):
         try:
             while self._waiting:
                 batch = self._next_batch()
-                await self._settle(batch)
+                try:
+                    await self._settle(batch)
+                except StoreUnavailableError as error:  # those that waited meanwhile have been as patient as these
+                    _fail([*batch, *self._waiting], error)
+                    self._waiting.clear()
         finally:
             self._writer = None
             for entry in (*batch, *self._waiting):  # none, unless the loop is being shut down
@@ -83,8 +88,8 @@ class GroupWriter(Generic[_Item, _Outcome]):
     async def _settle(self, batch: Sequence[_Entry[_Item, _Outcome]]) -> None:
         try:
             outcomes = await self._write([entry.item for entry in batch])
-        except StoreUnavailableError as error:
-            _fail(batch, error)
+        except StoreUnavailableError:
+            raise
         except StoreError as error:
             if len(batch) == 1:
                 _fail(batch, error)
@@ -95,7 +100,11 @@ class GroupWriter(Generic[_Item, _Outcome]):
             _fail(batch, error)
         else:
             for entry, outcome in zip(batch, outcomes, strict=True):
-                if not entry.outcome.done():
+                if entry.outcome.done():
+                    continue
+                if isinstance(outcome, StoreError):
+                    entry.outcome.set_exception(outcome)
+                else:
                     entry.outcome.set_result(outcome)
 
 

@@ -328,11 +328,11 @@ class MemoryStore:
         lease: Lease,
         status: RunStatus,
         reason: str | None,
-        skipped: Sequence[StepResult] = (),
+        results: Sequence[StepResult] = (),
     ) -> None:
-        """Record the run's final state and its steps that were not reached, and give the lease back."""
+        """Record the run's final state, and with it its last step and those not reached, and give the lease back."""
         record = self._held(lease, or_in=status)
-        record.steps.update((step.alias, step) for step in skipped)
+        record.steps.update((step.alias, step) for step in results)
         if status is not RunStatus.CANCELLED:  # which may be resumed
             record.intents.clear()
         record.ended_by = record.owner or record.ended_by

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
 from typing import ClassVar, Final
@@ -22,7 +22,7 @@ from pytest_orchestra.engine.ports import (
     StoredRun,
 )
 from pytest_orchestra.engine.settling import SettlingProfile
-from pytest_orchestra.errors import StoreError
+from pytest_orchestra.errors import LeaseLostError, StoreError
 from pytest_orchestra.model.json import JsonObject
 from pytest_orchestra.model.run import RunAttempt, RunStatus, StepResult, SuiteRun, SuiteRunStatus, TestRun
 from pytest_orchestra.model.secret import Secret
@@ -65,7 +65,7 @@ class PostgresStore:
         self._conninfo = Secret(conninfo)
         self._link = StoreLink(self._address, tenant, patience_s, is_direct=self._is_direct)
         self._claims: GroupWriter[Claim, Lease | None] = GroupWriter(self._claim_all, lambda claim: claim.run_id)
-        self._writes: GroupWriter[StepWrite, bool] = GroupWriter(self._write_all, lambda write: write.lease.run_id)
+        self._writes: GroupWriter[StepWrite, None] = GroupWriter(self._write_all, lambda write: write.lease.run_id)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({describe_address(self._conninfo)!r})"
@@ -215,29 +215,29 @@ class PostgresStore:
         until = {row["position"]: row["lock_until"] for row in rows}
         return tuple(replace(leases[position], until=until[position]) for position in sorted(until))
 
-    async def begin_step(self, lease: Lease, intent: StepIntent, data: JsonObject | None = None) -> None:
+    def begin_step(self, lease: Lease, intent: StepIntent, data: JsonObject | None = None) -> Awaitable[None]:
         """Record that a step begins; with the first one, what data the run begins with."""
-        await self._write(StepWrite(lease, begun=intent, data=data))
+        return self._writes.submit(StepWrite(lease, begun=intent, data=data))
 
-    async def record_step(
+    def record_step(
         self,
         lease: Lease,
         result: StepResult,
         following: StepIntent | None,
         exported: JsonObject,
-    ) -> None:
+    ) -> Awaitable[None]:
         """Record, in one transaction, a step's outcome, the intent of the next and what it exported to the suite."""
-        await self._write(StepWrite(lease, (result,), ended=result.alias, begun=following, exported=exported))
+        return self._writes.submit(StepWrite(lease, (result,), ended=result.alias, begun=following, exported=exported))
 
-    async def finish_run(
+    def finish_run(
         self,
         lease: Lease,
         status: RunStatus,
         reason: str | None,
-        skipped: Sequence[StepResult] = (),
-    ) -> None:
-        """Record the run's final state and its steps that were not reached, and give the lease back."""
-        await self._write(StepWrite(lease, tuple(skipped), status=status, reason=reason))
+        results: Sequence[StepResult] = (),
+    ) -> Awaitable[None]:
+        """Record the run's final state, and with it its last step and those not reached, and give the lease back."""
+        return self._writes.submit(StepWrite(lease, tuple(results), status=status, reason=reason))
 
     async def restart_run(self, lease: Lease, failed: RunAttempt, correlation_id: str) -> None:
         """Record, in one transaction, that an attempt of the run failed and that the next one begins, without steps."""
@@ -299,14 +299,10 @@ class PostgresStore:
     async def _address(self) -> Secret:
         return self._conninfo
 
-    async def _write(self, write: StepWrite) -> None:
-        if not await self._writes.submit(write):
-            raise lease_lost(write.lease)
-
-    async def _write_all(self, writes: Sequence[StepWrite]) -> Sequence[bool]:
+    async def _write_all(self, writes: Sequence[StepWrite]) -> Sequence[LeaseLostError | None]:
         rows = await self._link.run("write_steps", {"items": write_items(writes)})
         held = {row["position"] for row in rows}
-        return [position in held for position in range(len(writes))]
+        return [None if position in held else lease_lost(write.lease) for position, write in enumerate(writes)]
 
     async def _claim_all(self, claims: Sequence[Claim]) -> Sequence[Lease | None]:
         items = {"items": claim_items(claims)}

@@ -54,7 +54,7 @@ async def test_engine_lost_store_ends_every_run_as_an_error_and_is_asked_once(be
     """What is not stored has not passed; and only the first run waits for the store's patience to end."""
     bench.store = store = LosingStore(lost_at)
     with pytest.raises(StoreUnavailableError):
-        await bench.run({f"s{n}": [{"alias": "a"}] for n in range(20)}, concurrency=1)
+        await bench.run({f"s{n}": [{"alias": "a"}, {"alias": "b"}] for n in range(20)}, concurrency=1)
     assert {outcome.finished.status for outcome in bench.outcomes.values()} == {RunStatus.ERROR}
     assert len(bench.outcomes) == 20
     assert "store: connection to 'db:5432' was lost" in str(bench.outcomes["s19"].finished.fault)
@@ -75,7 +75,7 @@ async def test_engine_timeout_that_cannot_be_stored_is_an_error(bench: Any) -> N
     bench.store = LosingStore("record_step")
     bench.answer(delay_s=0.2)
     with pytest.raises(StoreUnavailableError):
-        await bench.run({"slow": [{"alias": "a"}]}, timeout_s=0.02)
+        await bench.run({"slow": [{"alias": "a"}, {"alias": "b"}]}, timeout_s=0.02)
     assert bench.outcomes["slow"].finished.status is RunStatus.ERROR
 
 

@@ -83,3 +83,24 @@ async def test_open_that_fails_does_not_keep_the_server(tmp_path: Path):
         await store.open()
     wait_until(lambda: has_stopped(place), "the server stops")
     server.remove()
+
+
+async def test_open_makes_the_database_once(store: EmbeddedStore, tmp_path: Path):
+    """A store that is opened again asks the superuser for nothing, not even whether the database is there."""
+    with psycopg.connect(store._server.conninfo(), autocommit=True) as connection:
+        connection.execute("ALTER ROLE postgres NOLOGIN")
+    again = EmbeddedStore(tmp_path)
+    await again.open()
+    await again.close()
+
+
+async def test_each_session_of_the_server_sees_its_tenant_only(store: EmbeddedStore, tmp_path: Path):
+    """Where the session and not the transaction names the tenant, row-level security holds all the same."""
+    await store.begin_suite_run(make_suite_run())
+    other = EmbeddedStore(tmp_path, "other")
+    await other.open()
+    try:
+        assert await other.history() == ()
+        assert len(await store.history()) == 1
+    finally:
+        await other.close()

@@ -43,9 +43,9 @@ async def test_submit_while_a_batch_is_written_forms_the_next():
     ledger = Ledger()
     writer = ledger.writer()
     ledger.gate.clear()
-    first = asyncio.create_task(writer.submit(("a", 0)))
+    first = writer.submit(("a", 0))
     await ledger.writing.wait()
-    rest = [asyncio.create_task(writer.submit((name, 1))) for name in "bcd"]
+    rest = [writer.submit((name, 1)) for name in "bcd"]
     await asyncio.sleep(0)
     assert not first.done()
     ledger.gate.set()
@@ -80,6 +80,35 @@ async def test_submit_store_away_fails_all_at_once():
     assert len(ledger.batches) == 1
 
 
+async def test_submit_store_away_fails_also_what_came_while_it_was_sought():
+    """A store has patience once, and not for every batch anew, nor for every item of a batch that it refused."""
+    ledger = Ledger(refused=[("a", 0)], error=StoreUnavailableError("store: away"))
+    writer = ledger.writer()
+    ledger.gate.clear()
+    first = [writer.submit((name, 0)) for name in "ab"]
+    await ledger.writing.wait()
+    later = [writer.submit(item) for item in [("a", 1), ("b", 1), ("a", 2), ("c", 0)]]
+    ledger.gate.set()
+    outcomes = await asyncio.gather(*first, *later, return_exceptions=True)
+    assert [str(outcome) for outcome in outcomes] == ["store: away"] * 6
+    assert len(ledger.batches) == 1
+    assert await writer.submit(("d", 0)) == "d0"
+
+
+async def test_submit_store_away_after_a_refusal_is_asked_once():
+    """Items of a refused batch are written one by one, until the store is away."""
+    asked: list[tuple[Item, ...]] = []
+
+    async def write(items: Sequence[Item]) -> Sequence[str]:
+        asked.append(tuple(items))
+        raise StoreError("store: refused") if len(items) > 1 else StoreUnavailableError("store: away")
+
+    writer: GroupWriter[Item, str] = GroupWriter(write, lambda item: item[0])
+    outcomes = await asyncio.gather(*(writer.submit((name, 0)) for name in "abc"), return_exceptions=True)
+    assert [str(outcome) for outcome in outcomes] == ["store: away"] * 3
+    assert [len(batch) for batch in asked] == [3, 1]
+
+
 async def test_submit_unexpected_error_reaches_the_caller():
     """An error that nobody foresaw does not leave callers waiting for ever."""
     ledger = Ledger(refused=[("a", 0)], error=ZeroDivisionError("oops"))
@@ -94,7 +123,7 @@ async def test_submit_cancelled_caller_is_still_written():
     ledger = Ledger()
     writer = ledger.writer()
     ledger.gate.clear()
-    tasks = [asyncio.create_task(writer.submit((name, 0))) for name in "ab"]
+    tasks = [writer.submit((name, 0)) for name in "ab"]
     await asyncio.sleep(0)
     tasks[0].cancel()
     ledger.gate.set()
@@ -108,7 +137,7 @@ async def test_flush_waits_for_all_that_was_submitted():
     """After a flush nothing is pending."""
     ledger = Ledger()
     writer = ledger.writer()
-    tasks = [asyncio.create_task(writer.submit(("a", number))) for number in range(3)]
+    tasks = [writer.submit(("a", number)) for number in range(3)]
     await asyncio.sleep(0)
     await writer.flush()
     assert len(ledger.batches) == 3

@@ -105,27 +105,33 @@ class Protocol(RuleBasedStateMachine):
         if lease is None:
             return
         alias = f"{worker}-{lease.fence}-{number}"
-        work = self.store.record_step(lease, make_step(alias), None, {})
+
+        async def work() -> None:
+            await self.store.record_step(lease, make_step(alias), None, {})
+
         if self._is_master(worker, run):
-            self.do(work)
+            self.do(work())
             self.steps[run].add(alias)
         else:
             with pytest.raises(LeaseLostError):
-                self.do(work)
+                self.do(work())
 
     @rule(worker=WORKERS, run=RUNS)
     def end(self, worker: str, run: int) -> None:
         lease = self.leases.get((worker, run))
         if lease is None:
             return
-        work = self.store.finish_run(lease, RunStatus.PASSED, None)
+
+        async def work() -> None:
+            await self.store.finish_run(lease, RunStatus.PASSED, None)
+
         is_repeated = self.final[run] is RunStatus.PASSED and lease.fence == self.fence[run]
         if self._is_master(worker, run) or is_repeated:
-            self.do(work)
+            self.do(work())
             self.final[run], self.is_live[run] = RunStatus.PASSED, False
         else:
             with pytest.raises(LeaseLostError):
-                self.do(work)
+                self.do(work())
 
     @rule(run=RUNS)
     def time_goes_by(self, run: int) -> None:

@@ -6,6 +6,7 @@ import asyncio
 
 import psycopg
 import pytest
+from store_samples import begin, make_step
 
 from pytest_orchestra.errors import SchemaVersionError, StoreError
 from pytest_orchestra.store.embedded import EmbeddedPostgres
@@ -109,3 +110,23 @@ def test_every_table_is_bound_to_its_tenant(superuser_url: str):
     bound = {name for name, *_ in tables} - {"schema_migration"}
     assert {"tenant", "process_version", "suite_run", "test_run", "test_step_result"} <= bound
     assert {(name, *facts) for name, *facts in tables if name in bound} == {(name, True, True, True) for name in bound}
+
+
+async def test_deleted_runs_take_their_steps_with_them(fresh_database: str):
+    """No result is left without its run: neither behind a run that is deleted nor behind a SuiteRun."""
+    store = PostgresStore(fresh_database, "team")
+    await store.open()
+    try:
+        suite_run, runs = await begin(store, "a", "b", "c")
+        for run in runs:
+            lease = await store.claim(run.id, "worker-1", 30)
+            assert lease is not None
+            await store.record_step(lease, make_step("place"), None, {})
+        with psycopg.connect(fresh_database, autocommit=True) as connection:
+            counted = "SELECT count(*) FROM orchestra.test_step_result"
+            connection.execute("DELETE FROM orchestra.test_run WHERE test_run_id = %s", [runs[0].id])
+            assert connection.execute(counted).fetchone() == (2,)
+            connection.execute("DELETE FROM orchestra.suite_run WHERE suite_run_id = %s", [suite_run.id])
+            assert connection.execute(counted).fetchone() == (0,)
+    finally:
+        await store.close()

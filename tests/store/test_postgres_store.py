@@ -314,8 +314,7 @@ async def test_close_writes_what_is_pending(superuser_url: str, stack: AsyncExit
     suite_run, [run] = await begin(store)
     lease = await store.claim(run.id, "worker-1", TTL_S)
     assert lease is not None
-    pending = asyncio.create_task(store.record_step(lease, make_step("place"), None, {}))
-    await asyncio.sleep(0)
+    pending = asyncio.ensure_future(store.record_step(lease, make_step("place"), None, {}))
     await store.close()
     assert pending.done()
     again = await opened(stack, PostgresStore(superuser_url, tenant))
