@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
@@ -55,14 +56,20 @@ def open_store(url: str, *, tenant: str, cache_folder: Path, patience_s: float =
 
 
 def start_server(cache_folder: Path) -> Callable[[], None]:
-    """Start the server of the embedded store ahead of the store, and give what stops using it.
+    """Start the server of the embedded store, and load its driver, ahead of the store; give what stops using it.
 
-    Raises ``StoreUnavailableError``.
+    Serves to be called in a thread: nothing of ours is imported that imports the driver. Raises
+    ``StoreUnavailableError``, and ``ImportError`` without the driver.
     """
     from pytest_orchestra.store.embedded import EmbeddedPostgres  # noqa: PLC0415 - as above
 
     server = EmbeddedPostgres(cache_folder / _SERVER)
     server.start()
+    try:
+        import_module("psycopg")
+    except BaseException:
+        server.release()
+        raise
     return server.release
 
 
