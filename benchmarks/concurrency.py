@@ -108,13 +108,17 @@ def compare(base_url: str, folder: Path, scenarios: int, concurrency: int, round
 
 def compare_stores(base_url: str, folder: Path, concurrency: int, rounds: int) -> bool:
     run_pytest(folder, base_url, concurrency)  # which makes the database
-    ratios = []
+    pairs = []
     for _ in range(rounds):
         memory = run_pytest(folder, base_url, concurrency, "--orchestra-store=memory")
-        ratios.append(run_pytest(folder, base_url, concurrency).wall / memory.wall)
-    ratio = statistics.median(ratios)
-    print(f"embedded store: wall {ratio:.2f} of memory (limit {STORE_LIMIT})", flush=True)
-    return ratio <= STORE_LIMIT
+        pairs.append((memory, run_pytest(folder, base_url, concurrency)))
+    wall = statistics.median(embedded.wall / memory.wall for memory, embedded in pairs)
+    process = statistics.median(embedded.process / memory.process for memory, embedded in pairs)
+    print(
+        f"embedded store: wall {wall:.2f} of memory (limit {STORE_LIMIT}), whole process {process:.2f} (limit {STORE_LIMIT})",
+        flush=True,
+    )
+    return max(wall, process) <= STORE_LIMIT
 
 
 def main() -> int:

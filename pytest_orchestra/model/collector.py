@@ -12,6 +12,9 @@ __all__ = ["collector_paused", "collector_relaxed"]
 _YOUNGEST: Final = 20_000
 """How many new objects make a look worth while, where thousands of them wait for replies at a time; Python's is 700."""
 
+_OF_PYTHON: Final = 5_000
+"""Fewer frozen objects than that are of Python's own (3.12 begins with some hundreds), more are of an earlier call."""
+
 
 @contextmanager
 def collector_paused() -> Iterator[None]:
@@ -36,7 +39,7 @@ def collector_relaxed() -> Iterator[None]:
     if not gc.isenabled() or not 0 < usual[0] < _YOUNGEST:
         yield
         return
-    if gc.get_freeze_count():
+    if gc.get_freeze_count() > _OF_PYTHON:
         gc.unfreeze()
         gc.collect()
     gc.freeze()
