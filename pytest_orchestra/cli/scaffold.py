@@ -12,6 +12,7 @@ from pytest_orchestra.cli.loading import problems_json, process_file
 from pytest_orchestra.cli.outcome import ExitCode, Outcome
 from pytest_orchestra.errors import SettingsError
 from pytest_orchestra.model.json import JsonObject, JsonValue
+from pytest_orchestra.problem import Problem, Severity
 from pytest_orchestra.readers.sidecar import sidecar_path
 from pytest_orchestra.session.protocols import collect_protocols, command_hooks
 from pytest_orchestra.session.scaffolding import Scaffold, ScaffoldedElement, Scaffolder
@@ -19,6 +20,7 @@ from pytest_orchestra.session.scaffolding import Scaffold, ScaffoldedElement, Sc
 __all__ = ["add_init_command"]
 
 _STANDARD_OUTPUT: Final = "-"
+_MOST_PROBLEMS: Final = 10
 
 
 def add_init_command(commands: Any) -> None:
@@ -123,8 +125,19 @@ def _told(file: Path, scaffold: Scaffold, written: Sequence[Path]) -> Iterator[s
     yield f"  {'suggested':<11}{len(suggested)}, as comments"
     yield from (_suggestion_line(element) for element in suggested)
     yield f"  {'nothing':<11}{silent}"
+    yield from _problem_lines(scaffold.problems)
     yield ""
     yield f"next: edit {written[0].name}, then 'orchestra verify {file}'"
+
+
+def _problem_lines(problems: Sequence[Problem]) -> Iterator[str]:
+    """Say what is doubtful about the model and the specifications: who binds to them has to know."""
+    told = [problem for problem in problems if problem.severity is not Severity.INFO]
+    if told:
+        yield ""
+    yield from (f"{problem.label}: {problem}" for problem in told[:_MOST_PROBLEMS])
+    if len(told) > _MOST_PROBLEMS:
+        yield f"and {len(told) - _MOST_PROBLEMS} more; --format json has them all"
 
 
 def _suggestion_line(element: ScaffoldedElement) -> str:

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from pytest_orchestra.model.definition import Alias, ScenarioKey, StepDefinition
 from pytest_orchestra.problem import Problem, Severity
+from pytest_orchestra.readers.field_examples import example_of, file_example
 from pytest_orchestra.readers.source_file import KeyPath, Source
 
 __all__ = ["find_field", "nearest", "reserved_fields", "validation_problems"]
@@ -52,6 +53,10 @@ _CHOICES: Final = frozenset({"enum", "literal_error", "string_pattern_mismatch"}
 _CONFIDENTIAL: Final = re.compile(
     r"(?<!endpoint)(?<!schema)refs?$|passw|secret|token|credential|authori|cookie|api.?key", re.IGNORECASE
 )
+_DURATION: Final = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>ms|s|m|min|h)")
+_UNITS_MS: Final = {"ms": 1, "s": 1_000, "m": 60_000, "min": 60_000, "h": 3_600_000}
+_EXPRESSIONS: Final = frozenset({"until", "failwhen", "rule", "endpointref", "businessrules", "sql"})
+"""Fields in which a number or a truth value is no better as a text."""
 _USER_INFO: Final = re.compile(r"//[^/@\s]*@")
 _SHOWN_LENGTH: Final = 60
 
@@ -126,6 +131,9 @@ class _Walk:
         self.model_path: KeyPath = at
         self.field: str | None = None
         """What the file calls the innermost thing that has a name."""
+        self.root = kind
+        self.owner: tuple[type[BaseModel], str] | None = None
+        """The innermost field of a model, with the model."""
         self.unions: list[KeyPath] = []
         """Where the way went through a union."""
         self.of_key = False
@@ -153,6 +161,7 @@ class _Walk:
     def _into_field(self, name: str) -> None:
         assert self.model is not None
         self.field = name
+        self.owner = (self.model, name)
         found = find_field(self.value, self.model, name)
         if found is not None:
             self.field = str(found[-1])
@@ -182,9 +191,11 @@ def _problem(source: Source, findings: Sequence[_Finding]) -> Problem:
     if finding.type == "extra_forbidden" or walk.field in _set_by_readers(walk.model):
         return _unknown_field(source, walk.model, walk.path)
     if finding.type == "missing":
-        return Problem(Severity.ERROR, source.place(walk.model_path), f"missing field '{walk.field}'")
+        return Problem(Severity.ERROR, source.place(walk.model_path), f"missing field '{walk.field}'", _example(walk))
     if finding.type == "value_error":
-        return Problem(Severity.ERROR, place, f"{finding.context.get('error')}{_instead(walk)}")
+        said = str(finding.context.get("error"))
+        hint = None if isinstance(walk.value, dict) or walk.owner is None else _example(walk)
+        return Problem(Severity.ERROR, place, f"{said}{_instead(walk, said)}", hint)
     wanted = [phrase for each in findings if (phrase := _wanted(each)) is not None]
     if not wanted:
         return Problem(Severity.ERROR, place, f"{_subject(walk)} cannot be read: {finding.type.replace('_', ' ')}")
@@ -257,9 +268,9 @@ def _shown(text: str) -> str:
     return text if len(text) <= _SHOWN_LENGTH else f"{text[: _SHOWN_LENGTH - 3]}..."
 
 
-def _instead(walk: _Walk) -> str:
+def _instead(walk: _Walk, said: str) -> str:
     """Continue the words of a validator with what is there, if they do not say it."""
-    if not isinstance(walk.value, str) or _is_confidential(walk):
+    if not isinstance(walk.value, str) or _is_confidential(walk) or f"'{walk.value}'" in said:
         return ""
     return f", not '{_shown(walk.value)}'"
 
@@ -274,19 +285,34 @@ def _hint(finding: _Finding, wanted: Sequence[str]) -> str | None:
     if finding.type == "string_pattern_mismatch" and finding.context.get("pattern") == get_args(Alias)[1].pattern:
         name = re.sub(r"\W", "_", str(value), flags=re.ASCII)
         return f"for example '{name if not name[:1].isdigit() else '_' + name}'" if name else None
+    if finding.type in {"enum", "literal_error"} and not walk.of_key and not isinstance(value, (list, dict)):
+        return None if value is not None else "give it a value, or remove it"
     if value is None:
         return "give it a value, or remove it"
-    if isinstance(value, (bool, int, float)) and any("text" in phrase for phrase in wanted):
+    is_plain = isinstance(value, (bool, int, float))
+    is_expression = walk.owner is not None and _folded(walk.owner[1]) in _EXPRESSIONS
+    if is_plain and any("text" in phrase for phrase in wanted) and not is_expression:
         return None if _is_confidential(walk) else f'put it in quotes: "{json.dumps(value)}"'
-    if wanted != ["a list"]:
+    if isinstance(value, str) and not _is_confidential(walk):
+        if wanted == ["a list"] and _takes_text(_bare((get_args(walk.kind) or (None,))[0])):
+            return f"write a list: [{json.dumps(value, ensure_ascii=False)}]"
+        if (milliseconds := _milliseconds(walk, value)) is not None:
+            return f"it is in milliseconds: {walk.field}: {milliseconds}"
+    return _example(walk)
+
+
+def _milliseconds(walk: _Walk, text: str) -> int | None:
+    """Give what somebody meant who wrote a unit behind a number."""
+    found = _DURATION.fullmatch(text.strip())
+    if found is None or walk.owner is None or not walk.owner[1].lower().endswith("ms"):
         return None
-    if (
-        isinstance(value, str)
-        and _takes_text(_bare((get_args(walk.kind) or (None,))[0]))
-        and not _is_confidential(walk)
-    ):
-        return f"write a list: [{json.dumps(value, ensure_ascii=False)}]"
-    return "put it in a list" if isinstance(value, dict) else None
+    return round(float(found["number"]) * _UNITS_MS[found["unit"]])
+
+
+def _example(walk: _Walk) -> str | None:
+    """Show the field as it could be; the beginning of a file where none of its fields is meant."""
+    example = file_example(walk.root) if walk.owner is None else example_of(*walk.owner)
+    return None if example is None else f"for example {example}"
 
 
 def _takes_text(kind: Any) -> bool:

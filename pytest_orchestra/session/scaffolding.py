@@ -21,7 +21,7 @@ from pytest_orchestra.model.definition import Bindings, ChannelType
 from pytest_orchestra.model.json import JsonValue
 from pytest_orchestra.model.process import Process, ProcessDocument
 from pytest_orchestra.model.specification import ProtocolSpec
-from pytest_orchestra.problem import Problem, Severity
+from pytest_orchestra.problem import Place, Problem, Severity
 from pytest_orchestra.protocols.schema_check import SchemaValidators
 from pytest_orchestra.readers.process_file import read_process
 from pytest_orchestra.readers.yaml_source import parse_yaml
@@ -141,6 +141,8 @@ class Scaffolder:
                 specs[name] = spec
                 paths[name] = Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix()
                 problems += spec.problems
+                if not spec.operations:
+                    problems.append(_without_operations(path, name))
         return specs, paths
 
     def _read_spec(self, path: Path, name: str) -> ProtocolSpec | None:
@@ -154,6 +156,15 @@ class Scaffolder:
         except DefinitionError:
             return False
         return not faults
+
+
+def _without_operations(path: Path, name: str) -> Problem:
+    return Problem(
+        Severity.WARNING,
+        Place(str(path)),
+        f"specification '{name}' has no operations, so nothing can be bound to it",
+        "describe the service's operations under 'paths', or give its other document with --spec",
+    )
 
 
 def _refuse(file: Path, problems: Sequence[Problem]) -> NoReturn:

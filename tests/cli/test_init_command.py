@@ -244,3 +244,17 @@ def test_init_of_the_example_finds_what_its_own_sidecar_says(orchestra: Any, pro
         0,
         "1 process file, 4 scenarios, 0 errors, 1 warning",  # one without a step yet
     )
+
+
+def test_init_says_that_a_specification_has_no_operations(orchestra: Any, shop: Path) -> None:
+    """Nothing can be bound to it, so it is told at once, at the terminal and as JSON."""
+    (shop / "specs" / "empty.yaml").write_text("openapi: 3.1.0\ninfo: {title: t, version: '1'}\npaths: {}\n")
+    done = orchestra("init", "order.bpmn")
+    assert done.returncode == 0
+    message = "specification 'empty' has no operations, so nothing can be bound to it"
+    assert (
+        f"\nwarning: specs/empty.yaml: {message}\n"
+        "hint: describe the service's operations under 'paths', or give its other document with --spec\n"
+    ) in done.stdout
+    facts = json.loads(orchestra("init", "order.bpmn", "--output", "-", "--format", "json").stdout)
+    assert message in [problem["message"] for problem in facts["problems"]]

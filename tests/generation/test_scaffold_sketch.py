@@ -175,6 +175,18 @@ def test_suggestion_may_read_what_another_suggestion_gives(tmp_path: Path, shop:
     assert uncommented["bindings"]["Send shipment"] == []
 
 
+def test_error_at_the_border_of_a_bound_task_is_noted_at_its_step(tmp_path: Path, shop: ProtocolSpec) -> None:
+    """What the call replies then is in no specification's success; the note says how to tell."""
+    border = '<boundaryEvent id="b" name="Refused" attachedToRef="place"><errorEventDefinition/></boundaryEvent>'
+    model = MODEL.replace('name="Place order"', 'name="placeOrder"') + border
+    model += '<sequenceFlow id="8" sourceRef="b" targetRef="end"/>'
+    text = sidecar_text("model.bpmn", {"shop": "shop.yaml"}, [_sketch(tmp_path, shop, model)], None)
+    assert (
+        "# where 'Refused' ends it, the reply is another: say 'outcome: normal' here, and bind that call with"
+        " 'outcome: Refused'"
+    ) in text
+
+
 def test_sidecar_names_elements_by_id_where_names_are_not_unique(tmp_path: Path) -> None:
     """Two tasks of one name are two entries; an odd name is in quotes."""
     model = """<task id="a" name="Same"/><task id="b" name="Same"/><task id="c" name="a"/>

@@ -16,6 +16,8 @@ from pytest_orchestra.model.dataset import DataSetOrigin, DataSetScope, TestData
 from pytest_orchestra.problem import Place
 from pytest_orchestra.readers.data_files import read_data_sets
 
+BEGINNING = "hint: for example dataSets: [{name: small-order, data: {amount: 250}}]"
+
 
 @pytest.fixture
 def write(tmp_path, monkeypatch):
@@ -128,7 +130,7 @@ def test_problems_of_all_files_are_told_at_once(write):
     assert told(
         write("a.yaml", "- {nme: x}\n"), write("b.csv", "name,a\nx\n"), Path("none.json"), write("c.xlsx", "")
     ) == [
-        "a.yaml:1:3: missing field 'name'",
+        "a.yaml:1:3: missing field 'name'\nhint: for example name: small-order",
         "a.yaml:1:4: unknown field 'nme'\nhint: did you mean 'name'?",
         "b.csv:2: row has 1 cells, the header has 2\nhint: add the missing cells",
         "none.json: no such file\nhint: check the path",
@@ -155,15 +157,22 @@ def test_problems_of_all_files_are_told_at_once(write):
             "- {name: x, tags: smoke}",
             "1:19: 'tags' takes a list, not the text 'smoke'\nhint: write a list: [\"smoke\"]",
         ),
-        ("a.yaml", "- {name: x, data: [1]}", "1:19: 'data' takes a mapping, not a list"),
+        (
+            "a.yaml",
+            "- {name: x, data: [1]}",
+            "1:19: 'data' takes a mapping, not a list\nhint: for example data: {amount: 250}",
+        ),
         (
             "a.yaml",
             "- {name: 'a[1]'}",
-            "1:10: a data set's name has at most 120 characters, none of them '[', ']' or a line break, not 'a[1]'",
+            (
+                "1:10: a data set's name has at most 120 characters, none of them '[', ']' or a line break,"
+                " not 'a[1]'\nhint: for example name: small-order"
+            ),
         ),
-        ("a.yaml", "{}", "1:1: missing field 'dataSets'"),
-        ("a.yaml", "x", "1:1: the file takes a mapping, not the text 'x'"),
-        ("a.yaml", "", "1:1: missing field 'dataSets'"),
+        ("a.yaml", "{}", f"1:1: missing field 'dataSets'\n{BEGINNING}"),
+        ("a.yaml", "x", f"1:1: the file takes a mapping, not the text 'x'\n{BEGINNING}"),
+        ("a.yaml", "", f"1:1: missing field 'dataSets'\n{BEGINNING}"),
         (
             "a.json",
             '[{"name": "x",\n "name": "y"}]',

@@ -10,6 +10,8 @@ from pytest_orchestra.errors import DefinitionError
 from pytest_orchestra.problem import Place
 from pytest_orchestra.readers.environment_file import read_environments
 
+BEGINNING = 'hint: for example local: {services: {orders: "http://127.0.0.1:8001"}}'
+
 
 @pytest.fixture
 def write(tmp_path, monkeypatch):
@@ -75,8 +77,8 @@ def test_empty_file_has_no_environments(write):
                 "hint: known here: name, services, dbProfiles, kafkaProfiles, queueProfiles, connections, variables"
             ),
         ),
-        ("a: 3", "1:4: 'a' takes a mapping, not the number 3"),
-        ("- a", "1:1: the file takes a mapping, not a list"),
+        ("a: 3", f"1:4: 'a' takes a mapping, not the number 3\n{BEGINNING}"),
+        ("- a", f"1:1: the file takes a mapping, not a list\n{BEGINNING}"),
         ("a:\nb:\na:\n", "3:1: key 'a' occurs twice, first in line 1\nhint: remove one of the two"),
     ],
 )
@@ -90,7 +92,10 @@ def test_mistake_is_told_with_place_and_hint(write, text, expected):
     [
         (
             "a: {dbProfiles: {w: {url: x, passwordRef: hunter2}}}",
-            "1:43: a secret is given by reference, 'env:NAME' or 'file:PATH'",
+            (
+                "1:43: a secret is given by reference, 'env:NAME' or 'file:PATH'\n"
+                'hint: for example passwordRef: "env:NAME"'
+            ),
         ),
         (
             "a: {services: {o: {baseUrl: x, headerRefs: {X-Key: hunter2}}}}",
@@ -102,7 +107,10 @@ def test_mistake_is_told_with_place_and_hint(write, text, expected):
         ),
         (
             "a: {dbProfiles: 'postgresql://me:hunter2@host/db'}",
-            "1:17: 'dbProfiles' takes a mapping, not the text 'postgresql://***@host/db'",
+            (
+                "1:17: 'dbProfiles' takes a mapping, not the text 'postgresql://***@host/db'\n"
+                'hint: for example dbProfiles: {shop: "postgresql://tester@127.0.0.1:5432/shop"}'
+            ),
         ),
     ],
 )

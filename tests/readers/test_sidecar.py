@@ -146,22 +146,37 @@ def test_place_is_no_field_of_the_file(write):
 def test_missing_field_is_told_where_it_should_be(write):
     """The place is that of the mapping."""
     assert told(write("scenarios:\n  - tags: [a]\n  - dependsOn:\n    - {outcome: ANY}\n")) == [
-        "2:5: missing field 'key'",
-        "3:5: missing field 'key'",
-        "4:7: missing field 'scenario'",
+        "2:5: missing field 'key'\nhint: for example key: large-order",
+        "3:5: missing field 'key'\nhint: for example key: large-order",
+        "4:7: missing field 'scenario'\nhint: for example scenario: small-order",
     ]
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("timeoutMs: soon", "1:12: 'timeoutMs' takes a whole number, not the text 'soon'"),
-        ("timeout_ms: soon", "1:13: 'timeout_ms' takes a whole number, not the text 'soon'"),
-        ("timeoutMs: 1.5", "1:12: 'timeoutMs' takes a whole number, not the number 1.5"),
-        ("timeoutMs: 0", "1:12: 'timeoutMs' takes a number above 0, not the number 0"),
+        (
+            "timeoutMs: soon",
+            "1:12: 'timeoutMs' takes a whole number, not the text 'soon'\nhint: for example timeoutMs: 10000",
+        ),
+        (
+            "timeout_ms: soon",
+            "1:13: 'timeout_ms' takes a whole number, not the text 'soon'\nhint: for example timeoutMs: 10000",
+        ),
+        (
+            "timeoutMs: 1.5",
+            "1:12: 'timeoutMs' takes a whole number, not the number 1.5\nhint: for example timeoutMs: 10000",
+        ),
+        (
+            "timeoutMs: 0",
+            "1:12: 'timeoutMs' takes a number above 0, not the number 0\nhint: for example timeoutMs: 10000",
+        ),
         (
             "maxLoopIterations: 101",
-            "1:20: 'maxLoopIterations' takes a number of at most 100, not the number 101",
+            (
+                "1:20: 'maxLoopIterations' takes a number of at most 100, not the number 101\n"
+                "hint: for example maxLoopIterations: 1"
+            ),
         ),
         (
             "correlationHeader:",
@@ -172,7 +187,7 @@ def test_missing_field_is_told_where_it_should_be(write):
             "1:20: 'correlationHeader' takes a text, not the number 7\nhint: put it in quotes: \"7\"",
         ),
         ("coverage: edge", "1:11: 'coverage' takes a list, not the text 'edge'\nhint: write a list: [\"edge\"]"),
-        ("coverage: {edge: 1}", "1:11: 'coverage' takes a list, not a mapping\nhint: put it in a list"),
+        ("coverage: {edge: 1}", "1:11: 'coverage' takes a list, not a mapping\nhint: for example coverage: [edge]"),
         (
             "coverage: [egde]",
             (
@@ -188,18 +203,42 @@ def test_missing_field_is_told_where_it_should_be(write):
                 " not 'run_all_steps'\nhint: did you mean 'RUN_ALL_STEPS'?"
             ),
         ),
-        ("bindings: [a]", "1:11: 'bindings' takes a mapping, not a list"),
-        ("bindings: {A: [7]}", "1:16: 'A' takes a mapping, not the number 7"),
-        ("bindings: {A: x}", "1:15: 'A' takes a list, not the text 'x'"),
-        ("loops: {A: x}", "1:12: 'A' takes a whole number, not the text 'x'"),
-        ("- a", "1:1: the file takes a mapping, not a list"),
+        (
+            "bindings: [a]",
+            (
+                "1:11: 'bindings' takes a mapping, not a list\n"
+                "hint: for example bindings: {Place order: {endpointRef: orders.placeOrder}}"
+            ),
+        ),
+        (
+            "bindings: {A: [7]}",
+            (
+                "1:16: 'A' takes a mapping, not the number 7\n"
+                "hint: for example bindings: {Place order: {endpointRef: orders.placeOrder}}"
+            ),
+        ),
+        (
+            "bindings: {A: x}",
+            (
+                "1:15: 'A' takes a list, not the text 'x'\n"
+                "hint: for example bindings: {Place order: {endpointRef: orders.placeOrder}}"
+            ),
+        ),
+        ("loops: {A: x}", "1:12: 'A' takes a whole number, not the text 'x'\nhint: for example loops: {Ask again: 2}"),
+        (
+            "- a",
+            (
+                "1:1: the file takes a mapping, not a list\n"
+                "hint: for example bindings: {Place order: {endpointRef: orders.placeOrder}}"
+            ),
+        ),
         (
             "scenarios: [{key: a/b}]",
-            "1:19: 'key' takes a name without '/', ':', '[' and ']', not 'a/b'",
+            "1:19: 'key' takes a name without '/', ':', '[' and ']', not 'a/b'\nhint: for example key: large-order",
         ),
         (
             "scenarios: [{key: a, active: maybe}]",
-            "1:30: 'active' takes true or false, not the text 'maybe'",
+            "1:30: 'active' takes true or false, not the text 'maybe'\nhint: for example active: true",
         ),
         (
             "scenarios: [{key: a, decisions: {Large?: true}}]",
@@ -211,7 +250,7 @@ def test_missing_field_is_told_where_it_should_be(write):
         ),
         (
             "scenarios: [{key: a, decisions: {Large?: {yes: 1}}}]",
-            "1:42: 'Large?' takes a text or a list, not a mapping",
+            "1:42: 'Large?' takes a text or a list, not a mapping\nhint: for example decisions: {Large?: \"yes\"}",
         ),
         (
             "scenarios: [{key: a, dependsOn: [{scenario: b, outcome: PASS}]}]",
@@ -235,7 +274,10 @@ def test_missing_field_is_told_where_it_should_be(write):
         ),
         (
             "bindings: {A: {endpointRef: placeOrder}}",
-            "1:29: an endpoint reads 'service.operation', not 'placeOrder'",
+            (
+                "1:29: an endpoint reads 'service.operation', not 'placeOrder'\n"
+                "hint: for example endpointRef: orders.placeOrder"
+            ),
         ),
         (
             "bindings: {A: {endpointRef: s.o, expectedStatusCode: [200, 1.5]}}",
@@ -246,7 +288,26 @@ def test_missing_field_is_told_where_it_should_be(write):
         ),
         (
             "bindings: {A: {endpointRef: s.o, expectedStatusCode: 999}}",
-            "1:54: '999' is neither a status code nor a range such as '2XX'",
+            "1:54: '999' is neither a status code nor a range such as '2XX'\nhint: for example expectedStatusCode: 202",
+        ),
+        (
+            "timeoutMs: 1.5 s",
+            (
+                "1:12: 'timeoutMs' takes a whole number, not the text '1.5 s'\n"
+                "hint: it is in milliseconds: timeoutMs: 1500"
+            ),
+        ),
+        (
+            "bindings: {A: {endpointRef: s.o, until: true}}",
+            "1:41: 'until' takes a text, not true\nhint: for example until: response.body.state == 'PAID'",
+        ),
+        (
+            "finally: true",
+            "1:10: 'finally' takes a list, not true\nhint: for example finally: [{endpointRef: orders.cancelOrder}]",
+        ),
+        (
+            "bindings: {A: {endpointRef: s.o, expectedStatusCode: ok}}",
+            "1:54: 'ok' is neither a status code nor a range such as '2XX'\nhint: for example expectedStatusCode: 202",
         ),
         ("bindings: {A: {name: x}}", "1:15: an HTTP step needs 'endpointRef'"),
         ("bindings: {A: {action: 3}}", "1:15: 'action' holds fields"),
@@ -276,6 +337,28 @@ def test_repeated_alias_in_one_element_is_told_with_both_lines(write):
     ]
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "is_told"),
+    [
+        ("normal", "Card declined", False),
+        ("[normal, Slow]", "Card declined", False),
+        ("normal", " Normal", True),
+        ("[normal, Slow]", "[Slow, Other]", True),
+        ("any", "Card declined", True),
+    ],
+)
+def test_alias_may_occur_twice_where_an_element_never_has_both_steps(write, first, second, is_told):
+    """Whatever ends the activity, later steps read its step by one name."""
+    text = (
+        f"bindings:\n  A:\n    - {{alias: x, endpointRef: s.o, outcome: {first}}}\n"
+        f"    - {{alias: x, endpointRef: s.o, outcome: {second}}}\n"
+    )
+    expected = "4:15: alias 'x' occurs twice in 'A', first in line 3\nhint: give one of them another alias"
+    assert (told(write(text)) if is_told else read_sidecar(write(text)).bindings.keys()) == (
+        [expected] if is_told else {"A"}
+    )
+
+
 def test_all_problems_of_a_file_are_told_at_once_in_order(write):
     """Duplicate keys, typos and wrong values come in one error."""
     text = "scenarios: [{key: a}, {key: a, actve: 1}]\ntimeoutMs: x\ntimeoutMs: y\n"
@@ -283,7 +366,7 @@ def test_all_problems_of_a_file_are_told_at_once_in_order(write):
         "1:29: scenario 'a' occurs twice, first in line 1\nhint: give one of them another key",
         "1:32: unknown field 'actve'\nhint: did you mean 'active'?",
         "3:1: key 'timeoutMs' occurs twice, first in line 2\nhint: remove one of the two",
-        "3:12: 'timeoutMs' takes a whole number, not the text 'y'",
+        "3:12: 'timeoutMs' takes a whole number, not the text 'y'\nhint: for example timeoutMs: 10000",
     ]
 
 
@@ -306,7 +389,7 @@ def test_malformed_sidecar_is_unreadable(write):
 def test_long_text_is_shortened(write):
     """A whole page in the wrong field does not fill the terminal."""
     assert told(write(f"timeoutMs: {'x' * 500}\n")) == [
-        f"1:12: 'timeoutMs' takes a whole number, not the text '{'x' * 57}...'"
+        f"1:12: 'timeoutMs' takes a whole number, not the text '{'x' * 57}...'\nhint: for example timeoutMs: 10000"
     ]
 
 

@@ -15,7 +15,7 @@ from pytest_orchestra.generation.scaffold.carrying import Producer, Replies, las
 from pytest_orchestra.generation.scaffold.data_names import DataNames
 from pytest_orchestra.generation.scaffold.precedence import Precedence
 from pytest_orchestra.generation.scaffold.requests import Checker, Request, RequestWriter, expected_status
-from pytest_orchestra.generation.wording import alias_of
+from pytest_orchestra.generation.wording import alias_of, caption
 from pytest_orchestra.model.definition import Bindings, StepDefinition
 from pytest_orchestra.model.json import JsonObject, JsonValue
 from pytest_orchestra.model.process import EventKind, FlowNode, NodeKind, Process
@@ -140,7 +140,18 @@ class _Sketching:
             for part, text in (call.untranslated if call is not None else ())
         )
         step = _step(alias, match, request, expected_status(match) if status is None else status, definition.name)
-        return replace(step, notes=(*lost, *step.notes))
+        return replace(step, notes=(*lost, *step.notes, *self._other_ends(node)))
+
+    def _other_ends(self, node: FlowNode) -> tuple[str, ...]:
+        """Say of the errors at the border of a task that its call replies otherwise where they come."""
+        borders = (each for each in self._process.nodes if each.attached_to == node.id and each.is_interrupting)
+        errors = (each for each in borders if any(event.kind is EventKind.ERROR for event in each.events))
+        names = (caption(event) or event.id for event in errors)
+        return tuple(
+            f"where '{name}' ends it, the reply is another: say 'outcome: normal' here, and bind that call with"
+            f" 'outcome: {name}'"
+            for name in names
+        )
 
     def _effect(self, node: FlowNode) -> StepSketch | None:
         """Give an assertion that waits for what should have happened when the process is at a node."""
