@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_orchestra.cli.connections import connection_problems
+from pytest_orchestra.cli.dependencies import dependency_problems
 from pytest_orchestra.cli.loading import loader_of_commands, problems_json
 from pytest_orchestra.cli.outcome import ExitCode, Outcome
 from pytest_orchestra.cli.project import project_root
@@ -71,6 +72,7 @@ def _verify(options: argparse.Namespace) -> Outcome:
         found += _idle_data(definitions)
         problems += dict.fromkeys(found)
         stubs += _stubs_of(definitions, even_unbound=options.stubs)
+    problems += dependency_problems(loaded, loader.load)
     problems += connection_problems(loaded, project_root())
     told = [problem for problem in problems if problem.severity is not Severity.INFO]
     errors = sum(problem.severity is Severity.ERROR for problem in told)

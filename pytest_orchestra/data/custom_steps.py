@@ -163,9 +163,13 @@ class _Expansion:
             inner if inner.alias else inner.model_copy(update={"alias": f"step_{n}"})
             for n, inner in enumerate(custom.steps, 1)
         ]
+        for inner in named:
+            if inner.outcome is not None:
+                fact = f"a step of custom step '{step.use}' has an 'outcome'"
+                self._tell(inner.place or step.place, fact, "give it to the step that uses the custom one")
         scope = _Scope(inputs, {own: f"{alias}_{own}" for own in _aliases(named)})
         made = [self._rewritten(inner, self._known(scope, custom.inputs, step.use), scope.aliases) for inner in named]
-        expanded = self.steps(made, owner)
+        expanded = self.steps([inner.model_copy(update={"outcome": step.outcome}) for inner in made], owner)
         if expanded and step.clean_up:
             last = expanded[-1]
             expanded[-1] = last.model_copy(update={"clean_up": [*last.clean_up, *step.clean_up]})

@@ -40,7 +40,8 @@ def suggest(name: object, known: Iterable[object], *, nothing: str = "it is empt
     listed = [f"'{_cut(key)}'" for key in names[:_LISTED]]
     more = len(names) - len(listed)
     if more:
-        return f"there are {', '.join(listed)} and {more}{' or more' if len(names) == _COMPARED else ''} others"
+        others = "1 other" if more == 1 else f"{more}{' or more' if len(names) == _COMPARED else ''} others"
+        return f"there are {', '.join(listed)} and {others}"
     if len(listed) == 1:
         return f"there is only {listed[0]}"
     return f"there are {', '.join(listed[:-1])} and {listed[-1]}"

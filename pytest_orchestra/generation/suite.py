@@ -35,6 +35,7 @@ from pytest_orchestra.generation.linting import lint_process
 from pytest_orchestra.generation.scenarios.at_once import Encounter, find_encounters
 from pytest_orchestra.generation.scenarios.explicit import Demand, find_run, read_demand
 from pytest_orchestra.generation.scenarios.keys import companion_key, name_scenarios
+from pytest_orchestra.generation.scenarios.outcomes import Borders, tell_unspoken
 from pytest_orchestra.generation.scenarios.races import find_races, read_shared
 from pytest_orchestra.generation.scenarios.steps import BoundSteps, bind_steps, unbound_activities
 from pytest_orchestra.generation.scenarios.writer import ScenarioWriter
@@ -172,7 +173,8 @@ class _Planner:
         ]
         classes, uncounted = classify(game.table, self._data.common)
         cover = find_runs(self._view, goals, classes, given)
-        bound = bind_steps(self._node_names, self.bindings, home, inferred.steps)
+        borders = Borders.of(self._process.nodes)
+        bound = bind_steps(self._node_names, self.bindings, home, inferred.steps, borders)
         bound = replace(bound, senders=find_senders(self._process, document))
         unbound = unbound_activities(game.graph, bound, severity, home, inferred.hints)
         writer = ScenarioWriter(game, goals, bound, self._data, self.bindings, home, unbound, self.data_maker)
@@ -194,8 +196,10 @@ class _Planner:
         active = [bool(one.run and one.demand.definition.active) for one in named] + [True] * len(cover.found)
         if Criterion.RACE in criteria or (may_race and self.bindings.races):
             coverage += self._add_races(writer, bound, runs, scenarios, active, is_wanted=Criterion.RACE in criteria)
+        visited = {node for scenario in scenarios for node in scenario.nodes}
         self._problems += [
             *bound.problems,
+            *tell_unspoken(self._process.nodes, bound.steps, borders, visited, home),
             *inferred.problems,
             *self._data.strangers([scenario.key for scenario in scenarios], home),
             *find_dead_branches(game.knowledge, home),

@@ -26,6 +26,8 @@ class PrerequisiteSelection:
     def complete(self, items: list[pytest.Item]) -> None:
         """Put missing prerequisites before the first scenario."""
         chosen = [item for item in items if isinstance(item, ScenarioItem)]
+        left = {item.nodeid for item in chosen}  # of those added before, another shard may have taken some
+        self._added = {node_id: item for node_id, item in self._added.items() if node_id in left}
         self._catalogue.collect_missing(chosen)
         if not self._is_wanted:
             return

@@ -22,6 +22,7 @@ from pytest_orchestra.model.definition import Bindings, Dependency, RunMode
 from pytest_orchestra.model.environment import Environment
 from pytest_orchestra.model.json import JsonObject
 from pytest_orchestra.model.run import RunStatus, TestRun
+from pytest_orchestra.model.scenario import TestScenario
 from pytest_orchestra.plugin.catalogue import Catalogue
 from pytest_orchestra.plugin.scope import Scope
 from pytest_orchestra.session.definitions import Definitions
@@ -69,11 +70,22 @@ class Dependencies:
         if separator:
             is_file = (item.path.parent / other).is_file()
             return is_file and not self._catalogue.has_file(item, dependency)
-        name = dependency.scenario.partition("[")[0].rpartition(".")[2]
-        return any(scenario.key == name for suite in item.definitions.suites for scenario in suite.scenarios)
+        return not self._is_without_data(item, dependency) and bool(_called(item, dependency))
 
     @staticmethod
-    def _unknown(item: ScenarioItem, dependency: Dependency) -> str:
+    def _is_without_data(item: ScenarioItem, dependency: Dependency) -> bool:
+        """Tell whether a scenario of the item's file is named with a data set that it has not."""
+        _, bracket, data_set = dependency.scenario.partition("[")
+        called = _called(item, dependency)
+        return bool(bracket and called) and not any(data_set.removesuffix("]") in each.data_sets for each in called)
+
+    @classmethod
+    def _unknown(cls, item: ScenarioItem, dependency: Dependency) -> str:
+        if "::" not in dependency.scenario and cls._is_without_data(item, dependency):
+            name, _, data_set = dependency.scenario.removesuffix("]").partition("[")
+            known = ", ".join(f"'{each}'" for scenario in _called(item, dependency) for each in scenario.data_sets)
+            fact = f"{item.nodeid}: depends on '{dependency.scenario}', but '{name}' has no data set '{data_set}'"
+            return f"{fact}\nhint: its data sets are {known}" if known else f"{fact}\nhint: write '{name}'"
         keys = [scenario.key for suite in item.definitions.suites for scenario in suite.scenarios]
         nearest = difflib.get_close_matches(dependency.scenario, keys, 1)
         hint = f"did you mean '{nearest[0]}'?" if nearest else f"scenarios: {', '.join(keys)}"
@@ -131,6 +143,12 @@ class Dependencies:
                 found.add(key)
                 pending.extend(dependants.get(key, ()))
         return found
+
+
+def _called(item: ScenarioItem, dependency: Dependency) -> list[TestScenario]:
+    """Give the scenarios of the item's own file that a ``dependsOn`` names, whichever of their runs."""
+    name = dependency.scenario.partition("[")[0].rpartition(".")[2]
+    return [scenario for suite in item.definitions.suites for scenario in suite.scenarios if scenario.key == name]
 
 
 class RequestBuilder:

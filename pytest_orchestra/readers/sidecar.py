@@ -149,12 +149,36 @@ def _repeated_scenarios(source: Source) -> Iterator[Problem]:
 
 
 def _repeated_aliases(source: Source) -> Iterator[Problem]:
+    """Say which alias occurs twice at one element, unless the element never has both steps: their outcomes differ."""
     bindings = _part(source.value, "bindings")
     for element in bindings if isinstance(bindings, dict) else ():
-        aliases = (_field(source, path, StepDefinition, "alias") for path in _step_paths(source, element))
-        yield from _repeated(
-            source, aliases, f"alias '{{}}' occurs twice in '{element}'", "give one of them another alias"
-        )
+        named: list[tuple[set[str], tuple[KeyPath, str]]] = []
+        for path in _step_paths(source, element):
+            field = _field(source, path, StepDefinition, "alias")
+            if field is None:
+                continue
+            outcomes = _outcomes_at(source, path)
+            rivals = [
+                other
+                for others, other in named
+                if other[1] == field[1] and not (outcomes and others and outcomes.isdisjoint(others))
+            ]
+            fact = f"alias '{{}}' occurs twice in '{element}'"
+            yield from _repeated(source, [*rivals[:1], field], fact, "give one of them another alias")
+            named.append((outcomes, field))
+
+
+def _outcomes_at(source: Source, path: KeyPath) -> set[str]:
+    """Give the outcomes that a step names; none if it names none, or has them all."""
+    value = source.value
+    for key in path:
+        value = value[key]
+    found = find_field(value, StepDefinition, "outcome")
+    for key in found or ():
+        value = value[key]
+    texts = [] if found is None else [value] if isinstance(value, str) else value if isinstance(value, list) else []
+    names = {" ".join(text.split()).casefold() for text in texts if isinstance(text, str)}
+    return set() if "any" in names else names
 
 
 def _repeated(source: Source, fields: Iterable[tuple[KeyPath, str] | None], fact: str, hint: str) -> Iterator[Problem]:

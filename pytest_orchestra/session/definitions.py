@@ -373,6 +373,8 @@ def _with_references(suite: ScenarioSuite, reading: _Reading) -> ScenarioSuite:
     is_alone = not any("::" in need.scenario for scenario in suite.scenarios for need in scenario.depends_on)
     steps = [step.definition for scenario in suite.scenarios for step in scenario.steps]
     exported = sorted({name for step in steps for name in step.export_as}) if is_alone else None
+    every = (step for scenario in suite.scenarios for step in scenario.all_steps)
+    aliases = {alias for step in every for alias in (step.alias, step.definition.alias) if alias}
     scenarios = tuple(
         replace(
             scenario,
@@ -385,6 +387,7 @@ def _with_references(suite: ScenarioSuite, reading: _Reading) -> ScenarioSuite:
                     reading.bindings.fixtures,
                     reading.bindings.place,
                     reading.specs,
+                    aliases,
                 ),
             ),
         )

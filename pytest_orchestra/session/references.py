@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -40,13 +40,15 @@ def check_scenario(
     fixtures: Sequence[str],
     place: Place | None = None,
     specs: Mapping[str, ProtocolSpec] | None = None,
+    elsewhere: Collection[str] = (),
 ) -> list[Problem]:
     """Say which names the steps of a scenario read that nobody gives: steps, data, exports, fixtures.
 
-    ``exported`` are the names that scenarios export, None where other files may export more. What a template guards
-    itself, by ``default`` say, is left alone, and so is whatever lies deeper than the first name. That a data set
-    lacks something is a warning, because the scenario may have others; so is that an earlier reply has no such field by
-    its specification, which is in ``specs``.
+    The same for the steps that barriers track and that ``causedBy`` names; ``elsewhere`` are aliases of steps that only
+    other scenarios may have, on branches that this one does not take. ``exported`` are the names that scenarios export,
+    None where other files may export more. What a template guards itself, by ``default`` say, is left alone, and so is
+    whatever lies deeper than the first name. That a data set lacks something is a warning, because the scenario may
+    have others; so is that an earlier reply has no such field by its specification, which is in ``specs``.
     """
     problems: list[Problem] = list(_check_locks(scenario, data_sets, place or Place("")))
     earlier: dict[str, StepDefinition] = {}
@@ -58,8 +60,29 @@ def check_scenario(
         problems += _unknown(step, names, given)
         problems += _lacking(step, names, [data_sets[name] for name in scenario.data_sets[:_DATA_SETS_LOOKED_AT]])
         problems += _unspecified(step, names, earlier, specs or {})
+        problems += _unknown_steps(step, earlier, scenario, elsewhere)
         earlier[step.alias] = step.definition
     return list(dict.fromkeys(problems))
+
+
+def _unknown_steps(
+    step: ScenarioStep, earlier: Collection[str], scenario: TestScenario, elsewhere: Collection[str]
+) -> Iterator[Problem]:
+    """Say which steps are named that are not there, or not yet: a barrier would not wait for them, and say nothing."""
+    definition = step.definition
+    cause = [] if definition.caused_by is None else [definition.caused_by]
+    for field, aliases in (("trackedSteps", definition.tracked_steps), ("causedBy", cause)):
+        for alias in aliases:
+            is_later = alias in {each.alias for each in scenario.all_steps}
+            if alias in earlier or (alias in elsewhere and not is_later):
+                continue
+            fact = f"'{field}' of step '{step.alias}' names '{alias}', "
+            fact += "which does not come before it" if is_later else "which no step is called"
+            near = difflib.get_close_matches(alias, earlier, 1)
+            hint = f"did you mean '{near[0]}'?" if near else _what_is_there("step", [*earlier])
+            yield Problem(
+                Severity.ERROR, definition.place or Place(step.element_id), fact, hint, element=step.element_id
+            )
 
 
 def _check_locks(scenario: TestScenario, data_sets: Mapping[str, TestDataSet], place: Place) -> Iterator[Problem]:

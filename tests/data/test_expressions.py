@@ -227,6 +227,8 @@ def test_undefined_name_in_a_large_object_lists_some_of_what_is_there():
     names = {"data": {f"{letter * 60 if letter == 'a' else letter}": 1 for letter in "abcdefghijklm"}}
     error = failure("data.zz", UndefinedVariableError, names)
     assert error.hint == f"there are '{'a' * 40}…', 'b', 'c', 'd', 'e', 'f', 'g', 'h' and 5 others"
+    nine = failure("data.zz", UndefinedVariableError, {"data": dict.fromkeys("abcdefghi", 1)})
+    assert nine.hint == "there are 'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h' and 1 other"
 
 
 @pytest.mark.parametrize(

@@ -121,3 +121,33 @@ def test_keys_are_unique_whatever_the_labels(labels: list[str]) -> None:
     keys = [scenario.key for scenario in plan(process_of(f"start > xor; {text}")).scenarios]
     assert len(set(keys)) == len(labels)
     assert all(key and not set(key) & set("/:[]") for key in keys)
+
+
+def _names(process) -> dict[str, str]:
+    return {scenario.key: scenario.name for scenario in plan(process).scenarios}
+
+
+def test_name_leaves_out_the_id_of_a_nameless_gateway_where_its_branches_say_enough() -> None:
+    """People read what is done; the id of a gateway is there only where a branch says too little."""
+    told = "start > xor; xor > a > end; xor -no> b > end"
+    assert _names(process_of(told, a={"name": "Ship goods"})) == {"ship-goods": "Ship goods", "no": "xor: no"}
+    long = told.replace("xor", "xor_0f1e2d3c4b5a69788796a5b4c3d2e1f0")
+    assert sorted(_names(process_of(long, a={"name": "Ship goods"})).values()) == [
+        "Ship goods",
+        "xor_0f1e2d3c4b5a697…: no",
+    ]
+
+
+def test_way_round_a_task_is_named_after_what_it_leaves_out() -> None:
+    """A flow without a name that leads to a gateway without one is known by the way that it is not."""
+    process = process_of("start > xor; xor > a > xorm; xor > xorm > end", a={"name": "Ship goods"})
+    assert _names(process) == {"ship-goods": "Ship goods", "xor-xorm": "without Ship goods"}
+
+
+def test_names_stay_short_and_are_told_apart_by_the_key() -> None:
+    """Ids of forty characters are cut; where that makes two names alike, each has its key behind it."""
+    gateway = "xor5F3A6E1C8B2A4F0E9C3D1A2B3C4D5E6F"
+    process = process_of(f"start > {gateway}; {gateway} -{'a' * 200}x> a > end; {gateway} -{'a' * 200}y> b > end")
+    names = _names(process)
+    assert set(names.values()) == {f"{'a' * 119}… ({key})" for key in names}
+    assert all(len(key) <= MAX_KEY_LENGTH for key in names)

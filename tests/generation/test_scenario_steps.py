@@ -103,6 +103,15 @@ def test_barrier_tracks_what_was_sent_off_without_waiting() -> None:
     assert steps(suite)[2].definition.tracked_steps == ["a"]
 
 
+def test_barrier_that_a_join_is_bound_to_stands_there_alone() -> None:
+    """What it tracks, how long, and how it reacts is the user's to say; one put before it would decide all that."""
+    own = {"kind": "BARRIER", "alias": "wait", "trackedSteps": ["a"], "timeoutMs": 200, "onFailure": "continue"}
+    branches = {"a": call("a", mode="FIRE_AND_FORGET"), "b": call("b", mode="FIRE_AND_FORGET")}
+    suite = plan(parallel(), bound(z=[], c=[], and2=[call("before"), own], **branches))
+    assert aliases(suite) == ["a", "b", "before", "wait"]
+    assert steps(suite)[3].definition.tracked_steps == ["a"]
+
+
 def test_no_barrier_where_one_branch_has_steps() -> None:
     """With nothing concurrent there is nothing to wait for."""
     assert aliases(plan(parallel(), bound(z=[], a=call("a"), b=[], c=call("c")))) == ["a", "c"]

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pytest_orchestra.generation.conditions.expressions import Dialect, Expression, truth_of
@@ -209,6 +209,7 @@ def test_answer_is_that_of_trying_all_values(texts: list[str]) -> None:
 
 
 @given(_conditions())
+@example(["not (b in [0, 0])", "not (b in [0, 0])", "not (b in [0, 0])", "(b < 0) and (b < b + 1)"])
 def test_core_is_least(texts: list[str]) -> None:
     """Every condition of a core is needed for the contradiction."""
     parts = [parse_condition(text) for text in texts]

@@ -218,3 +218,18 @@ def test_missing_file_of_custom_steps_is_told_with_the_place_of_its_include(expa
     assert str(missing.value.place).endswith("order.orchestra.yaml:2:1")
     with pytest.raises(DefinitionError, match="unknown field 'customStep'"):
         expand("include: [wrong.yaml]", wrong="customStep: {}")
+
+
+def test_outcome_is_said_where_a_custom_step_is_used(expand: Expand) -> None:
+    """All its steps belong to that end of the activity; it knows nothing of activities itself."""
+    use = "bindings: {Pay: {use: pay, outcome: normal, with: {amount: 1}}}"
+    bindings, problems = expand(PAY + use)
+    assert problems == []
+    assert [step.outcome for step in bindings.bindings["Pay"]] == ["normal", "normal"]
+    _, problems = expand(PAY.replace("causedBy: charge", "outcome: normal") + use)
+    assert problems == [
+        (
+            "order.orchestra.yaml:13:9: a step of custom step 'pay' has an 'outcome'\n"
+            "hint: give it to the step that uses the custom one"
+        )
+    ]

@@ -34,7 +34,14 @@ def told(
         ),
     )
     data_sets = {"small": TestDataSet("small", data or {})}
-    problems = check_scenario(scenario, data_sets, exported, more.get("fixtures", []), specs=more.get("specs"))
+    problems = check_scenario(
+        scenario,
+        data_sets,
+        exported,
+        more.get("fixtures", []),
+        specs=more.get("specs"),
+        elsewhere=more.get("elsewhere", ()),
+    )
     return [str(problem) for problem in problems]
 
 
@@ -142,3 +149,17 @@ def test_check_syntax_tells_a_broken_template_at_its_step() -> None:
     [problem] = check_syntax(step(inputTemplate={"body": "{{data.}}"}))
     assert str(problem).startswith("order.orchestra.yaml:7:5: ")
     assert check_syntax(step(until="response.body.ok")) == []
+
+
+def test_check_scenario_step_that_is_named_and_not_there_is_told() -> None:
+    """A barrier that tracks nobody would pass at once; one that tracks a step of another branch is right."""
+    wait = {"kind": "BARRIER", "alias": "wait", "trackedSteps": ["lefft", "right", "later"]}
+    look = {"alias": "look", "until": "true", "causedBy": "acct"}
+    assert told({"alias": "left"}, wait, {"alias": "later"}, look, elsewhere=["right"]) == [
+        f"order.orchestra.yaml:7:5: {fact}\nhint: {hint}"
+        for fact, hint in (
+            ("'trackedSteps' of step 'wait' names 'lefft', which no step is called", "did you mean 'left'?"),
+            ("'trackedSteps' of step 'wait' names 'later', which does not come before it", "there is 'left'"),
+            ("'causedBy' of step 'look' names 'acct', which no step is called", "there is 'left', 'wait', 'later'"),
+        )
+    ]

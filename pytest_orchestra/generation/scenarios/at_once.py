@@ -13,7 +13,7 @@ from itertools import combinations
 from typing import Final, NamedTuple
 
 from pytest_orchestra.generation.limits import MAX_AT_ONCE
-from pytest_orchestra.generation.scenarios.races import Shared
+from pytest_orchestra.generation.scenarios.races import Shared, Touch
 from pytest_orchestra.generation.scenarios.steps import Launch
 from pytest_orchestra.generation.token_game.game import Game, Run
 from pytest_orchestra.model.definition import Criterion
@@ -37,6 +37,7 @@ class Encounter:
 class _Visit(NamedTuple):
     number: int
     node: str
+    touch: Touch
 
 
 def find_encounters(
@@ -48,14 +49,14 @@ def find_encounters(
     left_out: dict[CoverageGoal, None] = {}
     for base, run in enumerate(runs):
         for resource, group in _groups(game, run, shared):
-            goals = tuple(goal for goal in _goals(group, resource, shared) if goal not in met)
+            goals = tuple(goal for goal in _goals(group, resource) if goal not in met)
             if not goals:
                 continue
             if len(found) == MAX_AT_ONCE:
                 left_out.update(dict.fromkeys(goals))
                 continue
             met.update(goals)
-            launches = tuple(Launch(visit.number, shared.actions[visit.node][resource]) for visit in group)
+            launches = tuple(Launch(visit.number, visit.touch.actions[resource]) for visit in group)
             found.append(Encounter(base, launches, goals))
     return tuple(found), tuple(goal for goal in left_out if goal not in met)
 
@@ -64,26 +65,25 @@ def _groups(game: Game, run: Run, shared: Shared) -> Iterator[tuple[str, tuple[_
     """Give, of each resource, visits of which nothing orders any two, such that every conflicting pair is in one."""
     before = _list_before(run)
     acting: dict[str, list[_Visit]] = {}
-    for number, occurrence in enumerate(run.occurrences):
-        node = game.graph.points[occurrence.point].node
-        for resource in shared.actions.get(node.id, ()) if node is not None else ():
-            acting.setdefault(resource, []).append(_Visit(number, node.id if node is not None else ""))
+    for number, node, touch in shared.touches(game.graph, run):
+        for resource in touch.actions:
+            acting.setdefault(resource, []).append(_Visit(number, node, touch))
 
     def may_meet(one: _Visit, other: _Visit) -> bool:
         first, second = sorted((one.number, other.number))
         return one.node != other.node and not before[second] >> first & 1
 
     for resource, visits in acting.items():
-        done: set[tuple[_Visit, _Visit]] = set()
+        done: set[tuple[int, int]] = set()
         for pair in combinations(visits, 2):
-            if pair in done or not may_meet(*pair) or not _conflict(*pair, resource, shared):
+            if (pair[0].number, pair[1].number) in done or not may_meet(*pair) or not _conflict(*pair, resource):
                 continue
             group = list(pair)
             for visit in visits:
                 if visit not in group and all(may_meet(visit, member) for member in group):
                     group.append(visit)
-            group.sort()
-            done.update(combinations(group, 2))
+            group.sort(key=lambda visit: visit.number)
+            done.update(combinations([visit.number for visit in group], 2))
             yield resource, tuple(group)
 
 
@@ -99,11 +99,11 @@ def _list_before(run: Run) -> list[int]:
     return before
 
 
-def _conflict(one: _Visit, other: _Visit, resource: str, shared: Shared) -> bool:
-    return shared.touched[one.node][resource] or shared.touched[other.node][resource]
+def _conflict(one: _Visit, other: _Visit, resource: str) -> bool:
+    return one.touch.touched[resource] or other.touch.touched[resource]
 
 
-def _goals(group: Sequence[_Visit], resource: str, shared: Shared) -> Iterator[CoverageGoal]:
+def _goals(group: Sequence[_Visit], resource: str) -> Iterator[CoverageGoal]:
     for one, other in combinations(group, 2):
-        if _conflict(one, other, resource, shared):
+        if _conflict(one, other, resource):
             yield CoverageGoal(Criterion.RACE, AT_ONCE.join(sorted((one.node, other.node))))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pytest_orchestra.generation.control_flow.decisions import NORMAL, Decision
@@ -19,6 +19,9 @@ MAIN = "main"
 """The key of a scenario that nothing tells apart: the only one, or the one without any boundary event."""
 
 _HASH_LENGTH = 6
+_LONGEST_ID = 20
+"""Ids that some modellers write have 40 characters, which tell a reader no more than the first."""
+_LONGEST_NAME = 120
 _BARE_ANSWERS = frozenset(
     (
         *("yes", "no", "y", "n", "true", "false", "ok", "nok", "not-ok", "else", "otherwise", "default"),
@@ -61,9 +64,9 @@ def name_scenarios(
         if len(key) > MAX_KEY_LENGTH or seen[key] > 1 or key in used:
             key = _hashed(key, choices[number], decisions, used)
         used.add(key)
-        words = ", ".join(_words(choice, decisions) for choice in own)
+        words = _cut(", ".join(_words(choice, decisions) for choice in own), _LONGEST_NAME)
         names.append(ScenarioName(key, words or main_name))
-    return tuple(names)
+    return tuple(_told_apart(names))
 
 
 def companion_key(base: str, manner: str, taken: Collection[str]) -> str:
@@ -107,9 +110,32 @@ def _part(choice: Choice, decisions: Mapping[int, Decision]) -> str:
 
 
 def _words(choice: Choice, decisions: Mapping[int, Decision]) -> str:
+    """Say what was taken. A decision without a name is called by its id only where its branches say too little."""
     decision = decisions[choice.point]
-    taken = " and ".join(label for _, label in _labels(choice, decision)) or NORMAL
-    return f"{decision.name} {taken}" if decision.name.endswith("?") else f"{decision.name}: {taken}"
+    labels = _labels(choice, decision)
+    taken = " and ".join(_cut(label, _LONGEST_ID) if label == branch else label for branch, label in labels) or NORMAL
+    if decision.name != decision.element:
+        return f"{decision.name} {taken}" if decision.name.endswith("?") else f"{decision.name}: {taken}"
+    bare = slug(taken) in _BARE_ANSWERS or taken.isdigit() or len(taken) == 1 or taken == NORMAL
+    if labels and not bare and all(label != branch for branch, label in labels):
+        return taken
+    others = [branch for branch in decision.branches if branch.id not in choice.branches]
+    if len(others) == 1 and all(label == branch for branch, label in labels) and not decision.is_repetition:
+        other = others[0].name or others[0].target_name
+        if other and slug(other) not in _BARE_ANSWERS and others[0].id != NORMAL:
+            return f"without {other}"
+    return f"{_cut(decision.element, _LONGEST_ID)}: {taken}"
+
+
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else f"{text[: length - 1].rstrip(' ,')}\N{HORIZONTAL ELLIPSIS}"
+
+
+def _told_apart(names: Sequence[ScenarioName]) -> Iterator[ScenarioName]:
+    """Put the key behind names that several have: what was left out of them may be what told them apart."""
+    seen = Counter(each.name for each in names)
+    for each in names:
+        yield each if seen[each.name] == 1 else ScenarioName(each.key, f"{each.name} ({each.key})")
 
 
 def _labels(choice: Choice, decision: Decision) -> list[tuple[str, str]]:

@@ -12,8 +12,10 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from pytest_orchestra.generation.control_flow.graph import ControlFlow
 from pytest_orchestra.generation.control_flow.lookup import NodeNames
 from pytest_orchestra.generation.limits import MAX_CONFLICTS
+from pytest_orchestra.generation.scenarios.outcomes import list_unasked
 from pytest_orchestra.generation.scenarios.steps import BoundSteps
 from pytest_orchestra.generation.token_game.game import Choice, Game, Run, Visit
 from pytest_orchestra.generation.token_game.guidance import View
@@ -24,41 +26,68 @@ from pytest_orchestra.model.definition import Bindings, ChannelType, Criterion, 
 from pytest_orchestra.model.scenario import CoverageGoal
 from pytest_orchestra.problem import Place, Problem, Severity
 
-__all__ = ["Races", "Shared", "Variant", "find_races", "read_shared"]
+__all__ = ["Races", "Shared", "Touch", "Variant", "find_races", "read_shared"]
 
 _TABLE = re.compile(r"\b(?:from|join|into|update|table)\s+([\w.\"]+)", re.IGNORECASE)
 _READING = re.compile(r"^(GET|HEAD|OPTIONS|TRACE)\s", re.IGNORECASE)
 
 
+@dataclass(frozen=True, slots=True)
+class Touch:
+    """What one visit touches: resource to whether it is changed, and to the number of the first step acting on it."""
+
+    touched: dict[str, bool] = field(default_factory=dict)
+    actions: dict[str, int] = field(default_factory=dict)
+
+    def conflicts(self, other: Touch) -> bool:
+        """Whether both touch the same resource and one of them changes it."""
+        theirs = other.touched
+        return any(resource in theirs and (changes or theirs[resource]) for resource, changes in self.touched.items())
+
+
 @dataclass(frozen=True)
 class Shared:
-    """What the nodes of a process touch, by node id: resource to whether it is changed.
+    """What the steps of a process touch, by node id; ``declared`` are the resources that the sidecar gives nodes."""
 
-    ``actions`` has, by node id and resource, the number of the node's first step that acts on it.
-    """
-
-    touched: Mapping[str, Mapping[str, bool]]
+    steps: Mapping[str, tuple[StepDefinition, ...]]
+    declared: Mapping[str, tuple[str, ...]]
     problems: tuple[Problem, ...] = ()
-    actions: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    _known: dict[tuple[str, frozenset[int]], Touch] = field(default_factory=dict)
 
-    def conflict(self, one: str, other: str) -> bool:
-        """Whether two nodes touch the same resource and one of them changes it."""
-        mine, theirs = self.touched.get(one, {}), self.touched.get(other, {})
-        return any(resource in theirs and (changes or theirs[resource]) for resource, changes in mine.items())
+    def touches(self, graph: ControlFlow, run: Run) -> Iterator[tuple[int, str, Touch]]:
+        """Give the visits of a run at which something is touched: number, node id, and what."""
+        left_out = list_unasked(graph, run, self.steps)
+        for visit, (point, _) in enumerate(run.occurrences):
+            node = graph.points[point].node
+            if node is not None and (node.id in self.steps or node.id in self.declared):
+                touch = self._touch(node.id, left_out.get(visit, frozenset()))
+                if touch.touched:
+                    yield visit, node.id, touch
+
+    def _touch(self, node: str, left_out: frozenset[int]) -> Touch:
+        """Give what is touched at a visit of a node that leaves some of its steps out."""
+        known = self._known.get((node, left_out))
+        if known is not None:
+            return known
+        steps = [(number, each) for number, each in enumerate(self.steps.get(node, ())) if number not in left_out]
+        found = self._known[node, left_out] = Touch()
+        for number, definition in steps:
+            for resource, changes in _resources(definition):
+                found.touched[resource] = found.touched.get(resource, False) or changes
+                if definition.kind is StepKind.ACTION:
+                    found.actions.setdefault(resource, number)
+        main = _main_action(steps)
+        for resource in self.declared.get(node, ()) if steps or not left_out else ():
+            found.touched[resource] = True
+            if main is not None:
+                found.actions[resource] = main
+        return found
 
 
 def read_shared(names: NodeNames, bindings: Bindings, bound: BoundSteps, home: Place) -> Shared:
     """Give what nodes touch: what the sidecar's ``sharedResources`` say, and their steps' endpoints and tables."""
-    touched: dict[str, dict[str, bool]] = {}
-    actions: dict[str, dict[str, int]] = {}
+    declared: dict[str, list[str]] = {}
     problems: list[Problem] = []
-    for node, definitions in bound.steps.items():
-        for number, definition in enumerate(definitions):
-            for resource, changes in _resources(definition):
-                own = touched.setdefault(node, {})
-                own[resource] = own.get(resource, False) or changes
-                if definition.kind is StepKind.ACTION:
-                    actions.setdefault(node, {}).setdefault(resource, number)
     for resource, elements in bindings.shared_resources.items():
         for element in elements:
             nodes = names.find(element)
@@ -67,18 +96,16 @@ def read_shared(names: NodeNames, bindings: Bindings, bound: BoundSteps, home: P
                 place = bindings.place_of("shared_resources", resource) or home
                 problems.append(Problem(Severity.ERROR, place, fact, hint=nearest_hint(element, names.spellings())))
             for found in nodes:
-                touched.setdefault(found.id, {})[f"declared {resource}"] = True
-                action = _main_action(bound.steps.get(found.id, ()))
-                if action is not None:
-                    actions.setdefault(found.id, {})[f"declared {resource}"] = action
-    return Shared(touched, tuple(problems), actions)
+                declared.setdefault(found.id, []).append(f"declared {resource}")
+    steps = {node: definitions for node, definitions in bound.steps.items() if definitions}
+    return Shared(steps, {node: tuple(resources) for node, resources in declared.items()}, tuple(problems))
 
 
-def _main_action(definitions: Sequence[StepDefinition]) -> int | None:
+def _main_action(steps: Sequence[tuple[int, StepDefinition]]) -> int | None:
     """Give the number of the step by which a node changes something: its first action that does more than read."""
-    actions = [number for number, definition in enumerate(definitions) if definition.kind is StepKind.ACTION]
-    changing = (number for number in actions if any(changes for _, changes in _resources(definitions[number])))
-    return next(changing, actions[0] if actions else None)
+    actions = [(number, each) for number, each in steps if each.kind is StepKind.ACTION]
+    changing = (number for number, each in actions if any(changes for _, changes in _resources(each)))
+    return next(changing, actions[0][0] if actions else None)
 
 
 def _resources(definition: StepDefinition) -> Iterator[tuple[str, bool]]:
@@ -162,20 +189,18 @@ def _goal(first: str, second: str) -> CoverageGoal:
 def _conflicts(game: Game, run: Run, shared: Shared) -> Iterator[tuple[str, str]]:
     """Give the nodes that conflict in a run, in its order."""
     before: list[int] = []
-    touching: list[tuple[int, str]] = []
-    for number, occurrence in enumerate(run.occurrences):
+    for occurrence in run.occurrences:
         known = 0
         for causes in occurrence.causes:
             for cause in causes:
                 known |= before[cause] | 1 << cause
         before.append(known)
-        node = game.graph.points[occurrence.point].node
-        if node is None or node.id not in shared.touched:
-            continue
-        for earlier, other in touching:
-            if not known >> earlier & 1 and shared.conflict(other, node.id):
-                yield other, node.id
-        touching.append((number, node.id))
+    touching: list[tuple[int, str, Touch]] = []
+    for number, node, touch in shared.touches(game.graph, run):
+        for earlier, other, theirs in touching:
+            if not before[number] >> earlier & 1 and theirs.conflicts(touch):
+                yield other, node
+        touching.append((number, node, touch))
 
 
 class _Repeated:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from pytest_orchestra.generation.control_flow.graph import ControlFlow
 from pytest_orchestra.generation.control_flow.lookup import NodeNames
+from pytest_orchestra.generation.scenarios.outcomes import Borders, list_unasked, read_outcomes
 from pytest_orchestra.generation.token_game.game import Occurrence, Run
 from pytest_orchestra.generation.wording import alias_of, describe, nearest_hint
 from pytest_orchestra.model.definition import ActionMode, Bindings, StepDefinition, StepKind
@@ -37,10 +38,12 @@ def bind_steps(
     bindings: Bindings | None,
     home: Place,
     inferred: Mapping[str, tuple[StepDefinition, ...]] | None = None,
+    borders: Borders | None = None,
 ) -> BoundSteps:
     """Find the nodes that the bindings name. A node that is named by its id and by its name has the steps of its id.
 
-    Nodes that are not named have the steps that were ``inferred`` for them, by id.
+    Nodes that are not named have the steps that were ``inferred`` for them, by id. ``borders`` has the events that
+    outcomes of steps may name.
     """
     by_name: dict[str, tuple[StepDefinition, ...]] = {}
     by_id: dict[str, tuple[StepDefinition, ...]] = {}
@@ -58,8 +61,9 @@ def bind_steps(
                     element=element,
                 )
             )
-        for node in nodes:
-            (by_id if node.id == element else by_name)[node.id] = tuple(definitions)
+        read, wrong = read_outcomes(element, nodes, definitions, borders or Borders.of(()), home)
+        problems += wrong
+        (by_id if element in read else by_name).update(read)
     return BoundSteps({**(inferred or {}), **by_name, **by_id}, tuple(problems))
 
 
@@ -95,9 +99,10 @@ def list_steps(
 ) -> tuple[ScenarioStep, ...]:
     """Give the steps of the nodes of a run, in order, with a barrier at every join to which two branches bring steps.
 
-    A barrier tracks the steps of the branches that nobody waited for, or all of them if there are none such. Actions of
-    visits that nothing orders are sent ``at_once``, if so asked: what comes before any of them is done before all, and
-    a barrier waits for them before anything else happens.
+    A barrier tracks the steps of the branches that nobody waited for, or all of them if there are none such; a join
+    that is bound to a barrier has that one. Steps whose activity ends in another way than theirs are left out. Actions
+    of visits that nothing orders are sent ``at_once``, if so asked: what comes before any of them is done before all,
+    and a barrier waits for them before anything else happens.
     """
     return _Listing(graph, run, bound, at_once).steps() if any(bound.steps.values()) else ()
 
@@ -109,6 +114,7 @@ class _Listing:
         self._graph = graph
         self._run = run
         self._bound = bound
+        self._unasked = list_unasked(graph, run, bound.steps)
         self._steps: list[ScenarioStep] = []
         self._latest: dict[str, str] = {}
         self._acted: dict[str, ScenarioStep] = {}
@@ -119,8 +125,8 @@ class _Listing:
     def steps(self) -> tuple[ScenarioStep, ...]:
         self._reserved = frozenset(
             definition.alias
-            for occurrence in self._run.occurrences
-            for definition in self._definitions(self._node(occurrence))
+            for visit in range(len(self._run.occurrences))
+            for _, definition in self._definitions(visit)
             if definition.alias is not None
         )
         for visit in self._order():
@@ -150,24 +156,30 @@ class _Listing:
             raise ValueError("only nodes occur in a run")
         return node
 
-    def _definitions(self, node: FlowNode) -> Sequence[StepDefinition]:
-        return self._bound.steps.get(node.id, ())
+    def _definitions(self, visit: int) -> Sequence[tuple[int, StepDefinition]]:
+        """Give the steps of a visit with their numbers among all that its node is bound to."""
+        definitions = self._bound.steps.get(self._node(self._run.occurrences[visit]).id, ())
+        unasked = self._unasked.get(visit, ())
+        return [(number, each) for number, each in enumerate(definitions) if number not in unasked]
 
     def _list(self, visit: int, occurrence: Occurrence) -> None:
         """Add the steps of one visit; the bits of ``_brought`` say which steps lie before, and at, each visit."""
         node = self._node(occurrence)
-        if len(occurrence.causes) == 1 and not self._definitions(node):
+        definitions = self._definitions(visit)
+        if len(occurrence.causes) == 1 and not definitions:
             self._brought[visit] = self._union(occurrence.causes[0])
             return
         branches = [self._union(causes) for causes in occurrence.causes]
         first = len(self._steps)
-        if len(branches) > 1:
+        if len(branches) > 1 and not any(each.kind is StepKind.BARRIER for _, each in definitions):
             self._add_barrier(node, branches)
-        own = len(self._steps)
+        launched = len(self._steps)
         cause = self._message_cause(node)
         if cause is None and self._launched:
             cause = self._action_before(branches)
-        for definition in self._definitions(node):
+        for number, definition in definitions:
+            if number == self._launched.get(visit):
+                launched = len(self._steps)
             alias = definition.alias or alias_of(node.name, node.id)
             current = self._current(definition)
             if cause is not None and current.kind is StepKind.ASSERTION and current.caused_by is None:
@@ -176,7 +188,7 @@ class _Listing:
             if current.kind is StepKind.ACTION:
                 self._acted[node.id] = self._steps[-1]
                 cause = self._steps[-1].alias if self._launched else None
-        self._spans[visit] = (first, own, len(self._steps))
+        self._spans[visit] = (first, launched, len(self._steps))
         brought = ((1 << len(self._steps)) - 1) >> first << first
         for branch in branches:
             brought |= branch
@@ -190,11 +202,11 @@ class _Listing:
         before: list[ScenarioStep] = []
         sent: list[ScenarioStep] = []
         behind: list[ScenarioStep] = []
-        for visit, number in self._launched.items():
-            first, own, end = self._spans[visit]
-            before += self._steps[first : own + number]
-            sent.append(self._steps[own + number])
-            behind += self._steps[own + number + 1 : end]
+        for visit in self._launched:
+            first, launched, end = self._spans[visit]
+            before += self._steps[first:launched]
+            sent.append(self._steps[launched])
+            behind += self._steps[launched + 1 : end]
         start = self._spans[min(self._launched)][0]
         rest = self._steps[start + len(before) + len(sent) + len(behind) :]
         forgotten = [

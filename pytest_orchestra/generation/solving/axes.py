@@ -118,7 +118,7 @@ def _asked_of(alone: tuple[Formula], path: Path) -> _Asked | None:
     alone[0].give_clues(clues)
     if path in clues.computed:
         return None
-    numbers = {-form.constant / form.factors[0][1] for form in clues.forms}
+    numbers = {-form.constant / form.factors[0][1] for form in clues.forms if form.factors}
     if path in clues.judged | clues.measured or Kind.TRUTH in clues.kinds.get(path, ()):
         numbers |= _TRUTHS
     cuts = tuple((_spelled(number), number) for number in sorted(numbers))
