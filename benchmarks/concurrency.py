@@ -115,7 +115,7 @@ def compare_stores(base_url: str, folder: Path, concurrency: int, rounds: int) -
     wall = statistics.median(embedded.wall / memory.wall for memory, embedded in pairs)
     process = statistics.median(embedded.process / memory.process for memory, embedded in pairs)
     print(
-        f"embedded store: wall {wall:.2f} of memory (limit {STORE_LIMIT}), whole process {process:.2f} (limit {STORE_LIMIT})",
+        f"embedded store: wall {wall:.2f} of memory, whole process {process:.2f} (limit {STORE_LIMIT} for both)",
         flush=True,
     )
     return max(wall, process) <= STORE_LIMIT

@@ -23,6 +23,7 @@ from pytest_orchestra.errors import OrchestraError
 from pytest_orchestra.model import run as run_module
 from pytest_orchestra.model.definition import Bindings, StepLibrary
 from pytest_orchestra.model.environment import Environment
+from pytest_orchestra.model.scenario import MissedGoal
 from pytest_orchestra.readers.data_files import data_file_adapter
 from pytest_orchestra.readers.process_file import PROCESS_SUFFIXES
 from pytest_orchestra.settings import Settings
@@ -246,7 +247,7 @@ def events() -> str:
 
 def values() -> str:
     """Give every value that events carry, with its fields."""
-    return "\n\n".join(_value(kind) for kind in _kinds_of_runs() if not issubclass(kind, Enum))
+    return "\n\n".join(_value(kind) for kind in (*_kinds_of_runs(), MissedGoal) if not issubclass(kind, Enum))
 
 
 def _kinds_of_runs() -> list[type[Any]]:

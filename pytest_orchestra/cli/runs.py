@@ -86,10 +86,11 @@ def _show(options: argparse.Namespace) -> Outcome:
 
 
 def _settle(options: argparse.Namespace) -> Outcome:
-    async def read(store: RunStore) -> Sequence[SettlingProfile]:
-        return await store.settling(options.environment, options.process)
+    async def read(store: RunStore) -> tuple[Sequence[SettlingProfile], Sequence[SettlingProfile]]:
+        found = await store.settling(options.environment, options.process)
+        return found, found or await store.settling(None, None)
 
-    found: Sequence[SettlingProfile] = _read(options, read)
+    found, known = _read(options, read)
     facts: JsonValue = [
         {
             "process": each.process_id,
@@ -107,7 +108,7 @@ def _settle(options: argparse.Namespace) -> Outcome:
         for each in found
     ]
     page = _page()
-    text = settling_text(found, width=page["width"], color=page["color"], encoding=page["encoding"])
+    text = settling_text(found, known=known, width=page["width"], color=page["color"], encoding=page["encoding"])
     return Outcome(text=text, facts=facts)
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 from pytest_orchestra.engine.events import RunFinished
+from pytest_orchestra.model.json import JsonObject
+from pytest_orchestra.model.run import Exchange
 from pytest_orchestra.reporting.terminal import CrashLine
+from pytest_orchestra.reporting.verdict import broken_steps
 
-__all__ = ["DefinitionFault", "FaultReport", "ScenarioFault", "ScenarioViolated"]
+__all__ = ["DefinitionFault", "FaultReport", "ScenarioFault", "ScenarioViolated", "stop_at"]
 
 
 class ScenarioViolated(Exception):  # noqa: N818  it stands for violations, which are no errors
@@ -24,6 +27,21 @@ class ScenarioFault(Exception):  # noqa: N818  it stands for a RunFault
     def __init__(self, finished: RunFinished) -> None:
         super().__init__(finished.run.key)
         self.finished = finished
+
+
+def stop_at(finished: RunFinished, data: JsonObject, kind: type[ScenarioViolated | ScenarioFault]) -> NoReturn:
+    """Raise for a scenario that did not pass. ``--pdb`` opens here: what a developer looks for has a name."""
+    steps = {step.alias: step for step in finished.steps}
+    step = next(iter(broken_steps(finished.steps)), None)
+    exchange = (step.exchange if step is not None else None) or Exchange()
+    request, response, violations = exchange.request, exchange.response, step.violations if step is not None else ()
+    # at hand: data, steps['ALIAS'], step (the broken one) and its violations, request, response; finished has all
+    _keep(data, steps, request, response, violations)
+    raise kind(finished)
+
+
+def _keep(*_: object) -> None:
+    """Use values that are there to be looked at."""
 
 
 class DefinitionFault(Exception):  # noqa: N818  it stands for problems

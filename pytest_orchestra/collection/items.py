@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
 import pytest
 
@@ -14,11 +14,13 @@ from pytest_orchestra.collection.failures import (
     FaultReport,
     ScenarioFault,
     ScenarioViolated,
+    stop_at,
 )
 from pytest_orchestra.engine.engine import RunOutcome
 from pytest_orchestra.engine.events import RunFinished
 from pytest_orchestra.model.dataset import TestDataSet
 from pytest_orchestra.model.definition import ScenarioStatus
+from pytest_orchestra.model.json import JsonObject
 from pytest_orchestra.model.run import RunStatus
 from pytest_orchestra.model.scenario import ScenarioSuite, TestScenario
 from pytest_orchestra.problem import Problem, Severity
@@ -28,7 +30,7 @@ from pytest_orchestra.session.definitions import Definitions
 if TYPE_CHECKING:
     from os import PathLike
 
-__all__ = ["OrchestraItem", "ProblemItem", "ScenarioItem"]
+__all__ = ["OrchestraItem", "ProblemItem", "ScenarioItem", "is_open"]
 
 _ENVIRONMENT_FIXTURE: Final = "orchestra_environment"
 _DATASET_FIXTURE: Final = "orchestra_dataset"
@@ -187,7 +189,7 @@ class ScenarioItem(OrchestraItem):
         if outcome.exception is not None:
             raise outcome.exception
         if finished.status is RunStatus.ERROR:
-            raise ScenarioFault(finished)
+            stop_at(finished, self._data, ScenarioFault)
         if finished.status in (RunStatus.SKIPPED, RunStatus.CANCELLED):
             pytest.skip(finished.reason or "it was not run")
 
@@ -204,12 +206,24 @@ class ScenarioItem(OrchestraItem):
         assert self.outcome is not None
         status = self.outcome.finished.status
         if not status.is_good or (self.fails_if_flaky and status is RunStatus.FLAKY):
-            raise ScenarioViolated(self.outcome.finished)
+            stop_at(self.outcome.finished, self._data, ScenarioViolated)
+
+    @property
+    def _data(self) -> JsonObject:
+        data_set = self.funcargs.get(_DATASET_FIXTURE, self.data_set)
+        return data_set.data if isinstance(data_set, TestDataSet) else {}
 
     @property
     def finished(self) -> RunFinished | None:
         """How the scenario ended, if it did."""
         return self.outcome.finished if self.outcome is not None else None
+
+
+def is_open(item: OrchestraItem) -> TypeGuard[ScenarioItem]:
+    """Tell whether an item is a scenario that is to run and has no outcome yet."""
+    if not isinstance(item, ScenarioItem) or item.problems:
+        return False
+    return item.fault is None and item.skip_reason is None and item.outcome is None
 
 
 def _reason_not_to_run(scenario: TestScenario) -> str | None:

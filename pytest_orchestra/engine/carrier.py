@@ -78,6 +78,7 @@ class RunCarrier:
         current_run.set(request.run.id)
         if self.deadline is not None and self.deadline.is_over:
             return self._outcomes.ended_by(request, self.deadline.error())
+        lease: Lease | None = None
         try:
             lease = await self._leases.claim(request.run.id)
             if lease is None:
@@ -85,8 +86,14 @@ class RunCarrier:
             request, earlier, failed = await self._take_up(request, lease)
             if request.locks and not await self._take_locks(request, lease):
                 return None
-        except (StoreError, SuiteTimeoutError) as error:
-            return self._outcomes.ended_by(request, error)
+        except (asyncio.CancelledError, StoreError, SuiteTimeoutError) as stop:
+            if lease is not None:
+                self._leases.drop(lease)
+            if isinstance(stop, asyncio.CancelledError):
+                if lease is not None and self._is_lost(lease):
+                    return None
+                raise
+            return self._outcomes.ended_by(request, stop)
         started = request.run.started_at or self._clock.now()
         request = replace(request, run=replace(request.run, started_at=started, status=RunStatus.IN_PROGRESS))
         self._emit(RunStarted(at=self._clock.now(), run=request.run, kept_steps=len(earlier.results)))
@@ -248,6 +255,7 @@ class RunCarrier:
             correlation_id=request.run.correlation_id,
             data=request.data,
             suite=self.suite_context,
+            closer=self.exports.given_to(request.run.key),
             environment={
                 "name": request.environment.environment.name,
                 **request.environment.environment.variables,

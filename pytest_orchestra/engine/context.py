@@ -32,6 +32,7 @@ class ExecutionContext:
     """The names that templates and rules of one run can read.
 
     ``suite`` is the SuiteRun's context itself, shared by all runs of the session: what one exports, the next reads.
+    What the run itself exports, and what those export on which it depends, is in ``closer`` and goes before.
     """
 
     run_id: str
@@ -41,6 +42,7 @@ class ExecutionContext:
     suite: Mapping[str, JsonValue]
     environment: JsonObject
     fixtures: Mapping[str, object]
+    closer: dict[str, JsonValue] = field(default_factory=dict)
     steps: dict[str, dict[str, JsonValue]] = field(default_factory=dict)
     ended_at: dict[str, datetime] = field(default_factory=dict)
     last_action: str | None = None
@@ -59,7 +61,7 @@ class ExecutionContext:
             "data": self.data,
             "step": self.steps,
             "steps": self.steps,
-            "suite": self.suite,
+            "suite": {**self.suite, **self.closer} if self.closer else self.suite,
             "environment": self.environment,
             "fixture": self.fixtures,
             "correlationId": self.correlation_id,

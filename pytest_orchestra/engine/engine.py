@@ -22,14 +22,14 @@ from pytest_orchestra.engine.owed_reports import OwedReport, OwedReports, Told, 
 from pytest_orchestra.engine.ports import Listener, Presence, ProtocolPlugin, RunStore, StoredRun
 from pytest_orchestra.engine.request import RunOutcome, RunRequest, SuiteSetting
 from pytest_orchestra.engine.results import fault_of
-from pytest_orchestra.engine.resumption import has_changed, other_version
+from pytest_orchestra.engine.resumption import has_changed, other_version, resumption_note
 from pytest_orchestra.engine.scheduling import RunGraph
 from pytest_orchestra.engine.settling import SettleBudget
 from pytest_orchestra.engine.stepping import Stepper
 from pytest_orchestra.engine.store_guard import StoreGuard
 from pytest_orchestra.errors import StoreError
 from pytest_orchestra.model.json import JsonValue
-from pytest_orchestra.model.run import RunStatus, StepStatus, SuiteRun, SuiteRunStatus
+from pytest_orchestra.model.run import CoverageReached, RunStatus, StepStatus, SuiteRun, SuiteRunStatus
 
 __all__ = ["LEASE_S", "Engine", "RunOutcome", "RunRequest", "SuiteSetting"]
 
@@ -156,8 +156,7 @@ class Engine:
         self._alive = self._company.living | leasing
         self._known = {each.run.key: each for each in stored}
         if self._resumes:
-            ended = sum(each.run.status.is_final for each in stored)
-            self.notes.append(f"resumes suite run '{self.suite_run.key}': {ended} of {len(stored)} runs had ended")
+            self.notes.append(resumption_note(self.suite_run, stored))
 
     async def submit(self, requests: Sequence[RunRequest]) -> None:
         """Take runs on; those that may start do so as soon as the limit allows.
@@ -173,7 +172,7 @@ class Engine:
         for request in requests:
             self._carrier.exports.expect(request)
         for each in told:
-            self._carrier.exports.end(each.key, each.status)
+            self._carrier.exports.end(each.key, each.status, each.steps)
             self._graph.end(each.key, each.status)
         self._requests.update({request.run.key: request for request in admitted})
         if told and not admitted and all(each.owed for each in told) and self._alive <= {self._leases.owner}:
@@ -337,10 +336,11 @@ class Engine:
         for _ in range(3):  # a reply, the write of its result and the next call are a turn of the loop each
             await asyncio.sleep(0)
 
-    async def close(self, status: SuiteRunStatus) -> None:
+    async def close(self, status: SuiteRunStatus, coverage: tuple[CoverageReached, ...] = ()) -> None:
         """Cancel what is going on, skip what has not begun, and end the SuiteRun. Raises ``StoreError``.
 
         A SuiteRun with which other sessions go on does not end, and one of which a run of theirs failed has not passed.
+        ``coverage`` is told with its end.
         """
         for request in self._elsewhere.withdraw_all():
             reason = "the session ended before another worker had carried it out"
@@ -364,7 +364,7 @@ class Engine:
         await self._company.leave()
         now = self._clock.now()
         self._suite_run = replace(self._suite_run, status=status, finished_at=now, context=dict(self.suite_context))
-        self._emit(SuiteFinished(at=now, suite_run=self._suite_run))
+        self._emit(SuiteFinished(at=now, suite_run=self._suite_run, coverage=coverage))
 
     def _emit(self, event: Event) -> None:
         """Tell every listener. One that raises hears no more; that is kept to be told, and changes no outcome."""
@@ -455,7 +455,7 @@ class Engine:
     async def _settle(self, told: Told, *, is_told: bool = True) -> None:
         """Tell everyone of an ended run and skip what can no longer start."""
         self._requests.pop(told.key, None)
-        self._carrier.exports.end(told.key, told.status)
+        self._carrier.exports.end(told.key, told.status, told.steps)
         if is_told:
             self._emit(told.outcome.finished)
         for unmet in self._graph.end(told.key, told.status):

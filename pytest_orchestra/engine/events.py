@@ -6,7 +6,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from pytest_orchestra.model.json import JsonValue
-from pytest_orchestra.model.run import RunAttempt, RunFault, RunStatus, StepAttempt, StepResult, SuiteRun, TestRun
+from pytest_orchestra.model.run import (
+    CoverageReached,
+    RunAttempt,
+    RunFault,
+    RunStatus,
+    StepAttempt,
+    StepResult,
+    SuiteRun,
+    TestRun,
+)
 
 __all__ = [
     "Event",
@@ -128,6 +137,10 @@ class RunFinished(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SuiteFinished(Event):
-    """A session has done its part of a SuiteRun, whose state is that of all: ``IN_PROGRESS`` while others go on."""
+    """A session has done its part of a SuiteRun, whose state is that of all: ``IN_PROGRESS`` while others go on.
+
+    ``coverage`` is what this session's scenarios cover, by plan and by what passed, for each process and criterion.
+    """
 
     suite_run: SuiteRun
+    coverage: tuple[CoverageReached, ...] = ()

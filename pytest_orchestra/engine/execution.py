@@ -15,7 +15,7 @@ from pytest_orchestra.engine.limits import TimeLimit
 from pytest_orchestra.engine.polling import PollWatch, cut_short
 from pytest_orchestra.engine.ports import StepIntent
 from pytest_orchestra.engine.reach import Reach
-from pytest_orchestra.engine.results import blank_result, fault_of
+from pytest_orchestra.engine.results import blank_result, fault_of, interrupted_result
 from pytest_orchestra.engine.resumption import Resumption, doubtful, taken_over
 from pytest_orchestra.engine.retrying import UNREPEATABLE, RetryPolicy, concluded, following_intent
 from pytest_orchestra.engine.run_log import RunLog
@@ -25,13 +25,7 @@ from pytest_orchestra.engine.steps import StepPerformer
 from pytest_orchestra.engine.verdict import Verdict
 from pytest_orchestra.engine.waiting import WaitPolicy
 from pytest_orchestra.errors import UndefinedVariableError
-from pytest_orchestra.model.definition import (
-    ActionMode,
-    BarrierReaction,
-    Bindings,
-    RunMode,
-    StepKind,
-)
+from pytest_orchestra.model.definition import ActionMode, BarrierReaction, Bindings, RunMode, StepKind
 from pytest_orchestra.model.json import JsonValue
 from pytest_orchestra.model.run import (
     PollHistory,
@@ -70,6 +64,7 @@ class Execution:
     _flying: dict[str, asyncio.Task[StepResult]] = field(default_factory=dict)
     _stop_reason: str | None = None
     _aborts_suite: str | None = None
+    _cut_short_at: datetime | None = None
 
     async def run(self) -> None:
         """Run all steps that the mode allows.
@@ -80,6 +75,9 @@ class Execution:
             await self._listen()
             await self._run_steps()
             await self._land(self.scenario.steps)
+        except asyncio.CancelledError:
+            self._cut_short_at = self.clock.now()
+            raise
         finally:
             for task in self._flying.values():
                 task.cancel()
@@ -115,7 +113,8 @@ class Execution:
         result = await self._perform_for(step)
         fault = result.fault
         is_lost = fault is not None and fault.error == UndefinedVariableError.__name__
-        if fault is not None and is_lost and not self._verdict_of_scenario().status.is_good:
+        is_over = self._cut_short_at is not None or not self._verdict_of_scenario().status.is_good
+        if fault is not None and is_lost and is_over:
             reason = f"the run ended before there was what it reads: {fault.message}"
             result = self._results[step.alias] = blank_result(step, StepStatus.SKIPPED, reason=reason)
         self.log.record(result)
@@ -217,6 +216,7 @@ class Execution:
         if result is None:
             return False
         self._results[step.alias] = taken_over(result)
+        self.context.closer.update(result.exported)
         for name, value in result.changed.items():
             self.context.data = with_value(self.context.data, name, value)
         self.context.keep(step.alias, result.status, result.response, result.finished_at or self.clock.now())
@@ -319,6 +319,7 @@ class Execution:
         result = result if self.stepping is None else self.stepping.marked(result)
         self._results[step.alias] = result
         self.suite_context.update(result.exported)
+        self.context.closer.update(result.exported)
         self.emit(StepFinished(at=self.clock.now(), run_id=self.context.run_id, result=result))
         return result
 
@@ -490,6 +491,8 @@ class Execution:
         return Verdict.of([result for result in self.partial_results() if not result.clean_up], self._aborts_suite)
 
     def _unreached(self, step: ScenarioStep) -> StepResult:
-        blank = blank_result(step, StepStatus.SKIPPED, reason=self._stop_reason or "the run ended before it")
         intent = self._begun.get(step.alias)
+        if intent is not None and self._cut_short_at is not None:
+            return concluded(interrupted_result(step, intent.started_at, self._cut_short_at), intent.earlier)
+        blank = blank_result(step, StepStatus.SKIPPED, reason=self._stop_reason or "the run ended before it")
         return blank if intent is None else concluded(blank, intent.earlier)

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pytest_orchestra.data.step_templates import StepTemplates
 from pytest_orchestra.engine.request import RunRequest
 from pytest_orchestra.errors import OrchestraError, UndefinedVariableError
-from pytest_orchestra.model.run import RunStatus
+from pytest_orchestra.model.json import JsonValue
+from pytest_orchestra.model.run import RunStatus, StepResult
 
 __all__ = ["ExportLedger"]
 
@@ -20,9 +21,13 @@ class ExportLedger:
     _writers: dict[str, dict[str, str]] = field(default_factory=dict)
     _written: dict[str, str] = field(default_factory=dict)
     _states: dict[str, RunStatus] = field(default_factory=dict)
+    _needs: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    _own: dict[str, dict[str, JsonValue]] = field(default_factory=dict)
+    _given: dict[str, dict[str, JsonValue]] = field(default_factory=dict)
 
     def expect(self, request: RunRequest) -> None:
         """Note what a run will export when it passes, and what all steps of its process would."""
+        self._needs[request.run.key] = tuple(need.run_key for need in request.prerequisites)
         for step in request.scenario.steps:
             for name in step.definition.export_as:
                 self._writers.setdefault(name, {})[request.run.key] = step.alias
@@ -30,9 +35,23 @@ class ExportLedger:
             for name in (name for step in steps for name in step.export_as):
                 self._written.setdefault(name, element)
 
-    def end(self, run_key: str, status: RunStatus) -> None:
-        """Note how a run ended."""
+    def end(self, run_key: str, status: RunStatus, steps: Iterable[StepResult] = ()) -> None:
+        """Note how a run ended, and what its steps exported."""
         self._states[run_key] = status
+        self._own[run_key] = {name: value for step in steps for name, value in step.exported.items()}
+        self._given[run_key] = self.given_to(run_key)
+
+    def given_to(self, run_key: str) -> dict[str, JsonValue]:
+        """Give what the runs export on which a run depends, directly or not.
+
+        Of one name, the runs that it names itself go before those on which they depend, and of several the last one.
+        """
+        needs = self._needs.get(run_key, ())
+        found: dict[str, JsonValue] = {}
+        for known in (self._given, self._own):
+            for need in needs:
+                found |= known.get(need, {})
+        return found
 
     def explain(
         self, error: OrchestraError, templates: StepTemplates, suite: Mapping[str, object], reader: str

@@ -13,7 +13,7 @@ from pytest_orchestra.engine.company import Company
 from pytest_orchestra.engine.ports import StoredRun
 from pytest_orchestra.engine.request import RunOutcome, RunRequest
 from pytest_orchestra.errors import StoreError
-from pytest_orchestra.model.run import RunStatus
+from pytest_orchestra.model.run import RunStatus, StepResult
 
 __all__ = ["OwedReport", "OwedReports", "Told", "lateness"]
 
@@ -54,6 +54,11 @@ class Told:
     def status(self) -> RunStatus:
         """How the run ended, for those that depend on it."""
         return self.ended_as or self.outcome.finished.status
+
+    @property
+    def steps(self) -> tuple[StepResult, ...]:
+        """What its steps came to, whoever carried them out."""
+        return self.outcome.finished.steps if self.owed is None else tuple(self.owed.stored.steps)
 
 
 def lateness(suite_run_key: str, told: Iterable[Told]) -> str:

@@ -33,6 +33,7 @@ from pytest_orchestra.problem import Problem
 __all__ = [
     "MOST_CLAIMS",
     "MOST_MEASUREMENTS",
+    "MOST_UNFINISHED",
     "WISH_S",
     "CallTimeoutError",
     "Lease",
@@ -50,6 +51,7 @@ __all__ = [
     "StepCall",
     "StepIntent",
     "StoredRun",
+    "Unfinished",
 ]
 
 
@@ -260,6 +262,19 @@ class SignOfLife:
 
 
 @dataclass(frozen=True, slots=True)
+class Unfinished:
+    """A SuiteRun that did not come to its end.
+
+    ``superseded_by`` is the key of the newest SuiteRun after it that did, with all scenarios of it that were asked for
+    in the same version and for the same environment; None if there is none. ``environments`` are those of these.
+    """
+
+    suite_run: SuiteRun
+    superseded_by: str | None = None
+    environments: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class LockHolder:
     """The run that has a lock, by key, and the worker that has the run."""
 
@@ -273,6 +288,10 @@ MOST_CLAIMS: Final = 5
 
 WISH_S: Final = 3.0
 """How long a SuiteRun that found no place under a quota counts as waiting for one, unless it asks again."""
+
+
+MOST_UNFINISHED: Final = 20
+"""How many SuiteRuns without an end are looked at to find the one to resume."""
 
 
 MOST_MEASUREMENTS: Final = 1_000
@@ -325,8 +344,11 @@ class RunStore(Protocol):
     async def supersede_runs(self, runs: Sequence[TestRun]) -> None:
         """Let TestRuns of the same keys and other ids give up their keys; they are ``CANCELLED`` if not final."""
 
-    async def find_unfinished(self, versions: Mapping[str, str]) -> SuiteRun | None:
-        """Find the newest SuiteRun that did not come to its end and has any of these scenarios, version by run key."""
+    async def find_unfinished(self, versions: Mapping[str, str]) -> Sequence[Unfinished]:
+        """Find the newest SuiteRuns without an end that have any of these scenarios, version by run key.
+
+        Newest first, :data:`MOST_UNFINISHED` of them.
+        """
 
     async def list_runs(self, suite_run_id: str) -> Sequence[StoredRun]:
         """Give the TestRuns of a SuiteRun without their steps."""

@@ -4,20 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any, cast
 
 from pytest_orchestra.data.redaction import Redactor, mask_headers
 from pytest_orchestra.errors import OrchestraError
+from pytest_orchestra.model.definition import StepKind
 from pytest_orchestra.model.json import JsonObject
 from pytest_orchestra.model.run import Exchange, Observation, RunFault, StepResult, StepStatus, Violation
 from pytest_orchestra.model.scenario import ScenarioStep
 
-__all__ = ["blank_result", "fault_of", "masked_observations", "masked_result", "result_of"]
+__all__ = ["blank_result", "fault_of", "interrupted_result", "masked_observations", "masked_result", "result_of"]
 
 
 def blank_result(step: ScenarioStep, status: StepStatus, *, reason: str | None = None) -> StepResult:
     """Give the result of a step of which nothing but its state is known."""
     return result_of(step, status, reason=reason)
+
+
+def interrupted_result(step: ScenarioStep, began: datetime | None, ended: datetime) -> StepResult:
+    """Give the result of a step that was cut short: an action may have taken effect, others only looked."""
+    doubt = ", and nobody knows whether it took effect" if step.kind is StepKind.ACTION else ""
+    reason = f"it was under way when the run was cut short{doubt}"
+    began = began or ended
+    lasted = max(0.0, (ended - began) / timedelta(milliseconds=1))
+    return result_of(step, StepStatus.SKIPPED, reason=reason, started_at=began, finished_at=ended, duration_ms=lasted)
 
 
 def result_of(step: ScenarioStep, status: StepStatus, **known: Any) -> StepResult:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC
 from typing import Final
 from uuid import NAMESPACE_URL, uuid5
 
@@ -11,13 +12,14 @@ from pytest_orchestra.engine.ports import StepIntent, StoredRun
 from pytest_orchestra.engine.request import RunRequest
 from pytest_orchestra.errors import DefinitionError, StepError, StepInDoubtError
 from pytest_orchestra.model.json import JsonObject, JsonValue
-from pytest_orchestra.model.run import StepResult, StepStatus
+from pytest_orchestra.model.run import StepResult, StepStatus, SuiteRun
 from pytest_orchestra.model.scenario import ScenarioStep
 from pytest_orchestra.model.secret import MASK
 
 __all__ = [
     "SKIPPED_BY_HAND",
     "Resumption",
+    "dated",
     "doubtful",
     "find_masked",
     "has_changed",
@@ -25,6 +27,7 @@ __all__ = [
     "is_plain",
     "masked_value",
     "other_version",
+    "resumption_note",
     "take_up",
     "taken_over",
 ]
@@ -79,6 +82,20 @@ def other_version(suite_run_key: str, run_key: str) -> DefinitionError:
         f"suite run '{suite_run_key}' has '{run_key}' in another version, or for another environment",
         hint="let all sessions of a suite run have the same definitions, or give this one another key",
     )
+
+
+def resumption_note(suite_run: SuiteRun, stored: Sequence[StoredRun]) -> str:
+    """Say which SuiteRun a session goes on with, when that began, and what is left of it."""
+    ended = sum(each.run.status.is_final for each in stored)
+    left = len(stored) - ended
+    what_is_left = {0: "none is left", 1: "1 is left"}.get(left, f"{left} are left")
+    return f"resumes {dated(suite_run)}: {ended} of {len(stored)} runs had ended, {what_is_left}"
+
+
+def dated(suite_run: SuiteRun) -> str:
+    """Name a SuiteRun by its key and, where that is known, the moment when it began."""
+    moment = suite_run.started_at
+    return f"suite run '{suite_run.key}'" + (f" of {moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC" if moment else "")
 
 
 def is_plain(value: object) -> bool:

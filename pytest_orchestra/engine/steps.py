@@ -38,7 +38,7 @@ from pytest_orchestra.engine.ports import (
 from pytest_orchestra.engine.results import fault_of, masked_observations, masked_result, result_of
 from pytest_orchestra.engine.resumption import find_masked, idempotency_key, is_plain
 from pytest_orchestra.engine.waiting import Look, WaitPolicy, wait_for
-from pytest_orchestra.errors import OrchestraError, StepError
+from pytest_orchestra.errors import OrchestraError, StepError, StoreError
 from pytest_orchestra.model.definition import Bindings, ChannelType, OnResume, StepDefinition, StepKind
 from pytest_orchestra.model.json import JsonObject, JsonValue
 from pytest_orchestra.model.run import (
@@ -167,7 +167,7 @@ class StepPerformer:
 
         What the step got is kept in the context, unmasked, and what it exports is in the result's ``exported``. An
         assertion whose wait began in an earlier process keeps its start and its ``deadline``; ``watch`` is told of
-        its polls.
+        its polls. Raises the ``StoreError`` of a watch that cannot go on.
         """
         started = self._clock.now()
         if deadline is not None and intent is not None and intent.started_at is not None:
@@ -182,6 +182,8 @@ class StepPerformer:
             outcome = await self._carry_out(step, templates, context, key, deadline, watch or PollWatch())
             exported = self._export(templates, outcome, context)
             fault = None
+        except StoreError:  # no fault of the step, which may be another worker's by now
+            raise
         except OrchestraError as error:
             outcome, exported, fault = _Outcome(), {}, fault_of(self._explained(step, context, error))
         except (SystemExit, asyncio.CancelledError) as stop:  # asyncio would let the first end the whole session

@@ -6,10 +6,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from pytest_orchestra.model.definition import ChannelName, StepKind
+from pytest_orchestra.model.definition import ChannelName, Criterion, StepKind
 from pytest_orchestra.model.json import JsonObject, JsonValue
+from pytest_orchestra.model.scenario import MissedGoal
 
 __all__ = [
+    "CoverageReached",
     "Exchange",
     "Observation",
     "PollHistory",
@@ -269,3 +271,23 @@ class SuiteRun:
     started_at: datetime | None = None
     finished_at: datetime | None = None
     priority: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CoverageReached:
+    """How much of one criterion the scenarios of a process cover, and how much of that ran and passed.
+
+    Of ``total`` goals ``planned`` are covered by the scenarios that there are, whatever became of them, and ``passed``
+    by those of this session that passed with at least one data set and no step skipped. ``not_passed`` names the other
+    planned ones, ``missing`` those that no scenario covers.
+    """
+
+    file: str
+    process_id: str
+    process_name: str
+    criterion: Criterion
+    total: int
+    planned: int
+    passed: int
+    not_passed: tuple[str, ...] = ()
+    missing: tuple[MissedGoal, ...] = ()

@@ -35,6 +35,11 @@ class Catalogue:
         """Give the catalogue of a session."""
         return config.stash.setdefault(_CATALOGUE, cls())
 
+    @property
+    def files(self) -> Sequence[ProcessFile]:
+        """The process files that pytest has found."""
+        return tuple(self._files.values())
+
     def add_file(self, file: ProcessFile) -> None:
         """Note a process file that pytest has found; it may not collect it."""
         self._files[file.path] = file

@@ -12,9 +12,12 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-from pytest_orchestra.plugin.state import SAID_IN_WORKER, cache_folder, suite_run_key
+from pytest_orchestra.errors import OrchestraError
+from pytest_orchestra.plugin.planned import receive_plans
+from pytest_orchestra.plugin.state import SAID_IN_WORKER, cache_folder, session_of, suite_run_key
 from pytest_orchestra.plugin.telling import say
 from pytest_orchestra.readers.process_file import PROCESS_SUFFIXES
+from pytest_orchestra.reporting.carriage import carries_outcome, outcome_of
 
 __all__ = ["LaneScheduling", "ScenarioDistribution"]
 
@@ -36,6 +39,7 @@ class ScenarioDistribution:
         folder = cache_folder(config)
         is_writable = os.access(folder, os.W_OK | os.X_OK)
         self._tally = (folder if is_writable else Path(tempfile.gettempdir())) / f"crashed-{uuid.uuid4().hex}"
+        self._latest: pytest.TestReport | None = None
 
     def _has_lane(self) -> bool:
         return bool(self._config.getoption("dist", default="no") == "load")
@@ -57,8 +61,26 @@ class ScenarioDistribution:
         if error is not None:
             with self._tally.open("ab") as tally:
                 tally.write(b"x")
-        for text in getattr(node, "workeroutput", {}).get(SAID_IN_WORKER, ()):
+        told = getattr(node, "workeroutput", {})
+        receive_plans(self._config, told)
+        for text in told.get(SAID_IN_WORKER, ()):
             say(self._config, text)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Remember a report that tells of a SuiteRun."""
+        if carries_outcome(report):
+            self._latest = report
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self) -> None:
+        """End the SuiteRun if the worker that should have done it died with nothing left to do but that."""
+        finished = outcome_of(self._latest) if self._latest is not None and self._tally.is_file() else None
+        if finished is None or not finished.is_kept:
+            return
+        try:
+            session_of(self._config).end_for_others(finished.run.suite_run_id)
+        except OrchestraError as error:
+            say(self._config, f"orchestra: {error}")
 
     def pytest_unconfigure(self) -> None:
         """Leave nothing behind."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -16,13 +16,14 @@ from pytest_orchestra.model.dataset import TestDataSet
 from pytest_orchestra.model.environment import Environment
 from pytest_orchestra.plugin.state import cache_folder, session_of, settings_of, shown_path
 from pytest_orchestra.readers.data_files import read_data_sets
+from pytest_orchestra.readers.environment_file import read_environments
 from pytest_orchestra.session.definitions import DATA_SUFFIXES
 from pytest_orchestra.session.environments import choose_environment, find_environment_files
 
 if TYPE_CHECKING:
     from pytest_orchestra.store.embedded import EmbeddedPostgres
 
-__all__ = ["chosen_environment", "data_set_of", "embedded_postgres", "suite_context"]
+__all__ = ["chosen_environment", "data_set_of", "embedded_postgres", "other_environments", "suite_context"]
 
 _DATA_SETS: Final = pytest.StashKey[dict[Path, dict[str, TestDataSet]]]()
 
@@ -36,7 +37,23 @@ def chosen_environment(config: pytest.Config, session: pytest.Session) -> Enviro
     return chosen.with_all_simulated() if settings_of(config).simulate == "all" else chosen
 
 
+def other_environments(config: pytest.Config, scenarios: Sequence[ScenarioItem]) -> frozenset[str]:
+    """Give the names of the environments of which nothing is resumed: those that there are besides the chosen one."""
+    if not scenarios or not settings_of(config).resume:
+        return frozenset()
+    try:
+        files = _environment_files(config, scenarios[0].session)
+        names = {name for file in files for name in read_environments(file)}
+        return frozenset(names - {choose_environment(files, settings_of(config).environment).name})
+    except OrchestraError:  # the fixture will say so
+        return frozenset()
+
+
 def _environment_of_files(config: pytest.Config, session: pytest.Session) -> Environment:
+    return choose_environment(_environment_files(config, session), settings_of(config).environment)
+
+
+def _environment_files(config: pytest.Config, session: pytest.Session) -> list[Path]:
     settings = settings_of(config)
     if settings.environments:
         path = config.invocation_params.dir / settings.environments
@@ -44,11 +61,11 @@ def _environment_of_files(config: pytest.Config, session: pytest.Session) -> Env
             raise SettingsError(
                 f"no file '{settings.environments}'", hint="mend --orchestra-environments, a path from where you are"
             )
-        return choose_environment([path], settings.environment)
+        return [path]
     scenario_files = dict.fromkeys(item.path for item in session.items if isinstance(item, ScenarioItem))
     files = scenario_files or dict.fromkeys(item.path for item in session.items)
     found = find_environment_files(files, config.rootpath)
-    return choose_environment([shown_path(config, path) for path in found], settings.environment)
+    return [shown_path(config, path) for path in found]
 
 
 def data_set_of(node: pytest.Item) -> TestDataSet:

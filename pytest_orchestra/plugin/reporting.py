@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,12 +12,15 @@ import pytest
 
 from pytest_orchestra.collection.items import ScenarioItem
 from pytest_orchestra.engine.events import RunFinished
-from pytest_orchestra.model.run import RunStatus, StepStatus, SuiteRun, SuiteRunStatus
-from pytest_orchestra.model.scenario import CriterionCoverage
+from pytest_orchestra.model.run import CoverageReached, RunStatus, StepStatus, SuiteRun, SuiteRunStatus
+from pytest_orchestra.plugin.planned import coverage_plans, send_plans
 from pytest_orchestra.plugin.state import settings_of, suite_run_key, worker_input
 from pytest_orchestra.problem import Problem, Severity
-from pytest_orchestra.reporting import allure, html, junit, summary
+from pytest_orchestra.reporting import allure, html, junit
 from pytest_orchestra.reporting.carriage import attach_outcome, outcome_of
+from pytest_orchestra.reporting.coverage import measure_coverage
+from pytest_orchestra.reporting.html_summary import summary_html
+from pytest_orchestra.reporting.summary import SessionFacts, collect_facts, summary_text
 from pytest_orchestra.reporting.terminal import FailureReport
 from pytest_orchestra.reporting.verdict import place_of
 from pytest_orchestra.session.orchestra import OrchestraSession
@@ -37,6 +41,8 @@ class ScenarioReporting:
         self._orchestra = session
         self._settings = settings_of(config)
         self._outcomes: list[RunFinished] = []
+        self._is_interrupted = False
+        self._positions: dict[str, int] = {}
 
     def pytest_report_header(self) -> str:
         """Say where runs are kept and under which key."""
@@ -86,7 +92,8 @@ class ScenarioReporting:
         is_text = isinstance(report.longrepr, str)
         if report.failed and is_text and finished.status is not RunStatus.PASSED:  # over xdist only the text travels
             report.longrepr = FailureReport(finished)  # type: ignore[assignment]  # duck-typed
-        self._outcomes.append(finished)
+        position = self._positions.setdefault(finished.run.id, len(self._outcomes))
+        self._outcomes[position : position + 1] = [finished]  # told again where the worker crashed that told it first
         junit.record_steps(self._config, report, junit.JUnitSteps(self._settings.junit_steps))
 
     @pytest.hookimpl(tryfirst=True)
@@ -101,19 +108,40 @@ class ScenarioReporting:
             return None
         return "flaky", "~", ("FLAKY", {"yellow": True})
 
+    def pytest_keyboard_interrupt(self) -> None:
+        """Remember it: what xdist's controller tells of its workers' SuiteRun depends on that."""
+        self._is_interrupted = True
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self) -> None:
+        """Tell the controller, if there is one, what there is to cover."""
+        send_plans(self._config)
+
     @pytest.hookimpl(optionalhook=True)
     def pytest_html_results_table_row(self, report: pytest.TestReport, cells: list[str]) -> None:
-        """Keep names of data sets from being taken for markup."""
+        """Keep names of data sets from being taken for markup, and mark what is flaky: its row says 'Passed'."""
         html.escape_node_id(cells, report.nodeid)
+        finished = outcome_of(report)
+        if finished is not None and finished.status is RunStatus.FLAKY:
+            html.mark_flaky(cells)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_html_results_summary(self, prefix: list[str]) -> None:
+        """Say above the table what the terminal says at the end."""
+        suite_run = self._suite_run()
+        if self._outcomes or suite_run:
+            facts = self._facts()
+            prefix.append(summary_html(facts, suite_run=suite_run, coverage=self._coverage()))
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Say how effects settled, what is covered, and how to see the runs again."""
         suite_run = self._suite_run()
-        if not (self._outcomes or suite_run) or worker_input(self._config) or self._config.get_verbosity() < 0:
+        is_known = self._outcomes or suite_run or self._orchestra.cut_off
+        if not is_known or worker_input(self._config) or self._config.get_verbosity() < 0:
             return
-        facts = summary.collect_facts(self._outcomes)
+        facts = self._facts()
         writer = terminalreporter._tw  # noqa: SLF001  no public way to its width
-        text = summary.summary_text(
+        text = summary_text(
             facts,
             suite_run=suite_run,
             coverage=self._coverage(),
@@ -121,11 +149,19 @@ class ScenarioReporting:
             color=writer.hasmarkup,
             encoding=getattr(sys.__stdout__, "encoding", None),
         )
-        terminalreporter.section("orchestra", sep="=")
+        terminalreporter.write_sep("=", "orchestra")
         for line in text.splitlines():
             terminalreporter.write_line(line)
         for number, problem in enumerate(self._doubts()):
             terminalreporter.write_line(f"{'' if number else chr(10)}{problem.label}: {problem}")
+
+    def _facts(self) -> SessionFacts:
+        """Give the figures, with the runs that the end of the session cut off."""
+        facts = collect_facts(self._outcomes)
+        if not self._orchestra.cut_off:
+            return facts
+        cancelled = facts.runs.get(RunStatus.CANCELLED, 0) + self._orchestra.cut_off
+        return replace(facts, runs={**facts.runs, RunStatus.CANCELLED: cancelled})
 
     def _doubts(self) -> list[Problem]:
         """Give what was doubtful, before anything ran, about the steps that failed: it may be why they did."""
@@ -141,23 +177,21 @@ class ScenarioReporting:
 
         None where nobody could look at it again.
         """
-        if self._orchestra.ended is not None or not self._outcomes or not self._outcomes[-1].is_kept:
-            return self._orchestra.ended
+        known = self._orchestra.ended or self._orchestra.unfinished
+        if known is not None or not self._outcomes or not self._outcomes[-1].is_kept:
+            return known
         is_passed = all(each.status.is_good or each.status is RunStatus.SKIPPED for each in self._outcomes)
+        status = SuiteRunStatus.PASSED if is_passed else SuiteRunStatus.FAILED
         return SuiteRun(
             self._outcomes[-1].run.suite_run_id,
             suite_run_key(self._config),
             self._settings.tenant,
-            SuiteRunStatus.PASSED if is_passed else SuiteRunStatus.FAILED,
+            SuiteRunStatus.CANCELLED if self._is_interrupted else status,
         )
 
-    def _coverage(self) -> dict[str, Sequence[CriterionCoverage]]:
-        """Give what the scenarios of each process are meant to cover."""
-        return {
-            suite.process_name or suite.process_id: suite.coverage
-            for definitions in self._orchestra.loader.loaded
-            for suite in definitions.suites
-        }
+    def _coverage(self) -> tuple[CoverageReached, ...]:
+        """Give what the scenarios of each process are to cover, and how much of that passed."""
+        return measure_coverage(coverage_plans(self._config), self._outcomes)
 
 
 def _at_item(report: pytest.TestReport, item: ScenarioItem) -> pytest.TestReport:

@@ -48,7 +48,7 @@ class Rerun:
         key, states = latest
         failed = {node_id for node_id in scenarios if _last(node_id, states) in _BAD}
         self.found_nothing = not failed
-        self._told = [f"orchestra: runs the {len(failed)} scenarios again that failed in suite run '{key}'"]
+        self._told = [_told(len(failed), key)]
         left = [item for item in items if isinstance(item, OrchestraItem) and item.nodeid not in failed]
         if left:
             self._config.hook.pytest_deselected(items=left)
@@ -58,6 +58,13 @@ class Rerun:
     def told(self) -> list[str]:
         """Give the lines that tell what was chosen."""
         return self._told
+
+
+def _told(failed: int, key: str) -> str:
+    if not failed:
+        return f"orchestra: no scenario failed in suite run '{key}', so none is run again"
+    scenarios = "the scenario" if failed == 1 else f"the {failed} scenarios"
+    return f"orchestra: runs {scenarios} again that failed in suite run '{key}'"
 
 
 def _last(node_id: str, states: Mapping[str, RunStatus]) -> RunStatus | None:

@@ -12,13 +12,15 @@ from typing import Any, Final, NoReturn
 import pytest
 
 from pytest_orchestra.collection.adapter import Anchor, refusal, set_up_ahead
-from pytest_orchestra.collection.items import OrchestraItem, ScenarioItem
+from pytest_orchestra.collection.items import OrchestraItem, ScenarioItem, is_open
 from pytest_orchestra.engine.engine import RunOutcome, RunRequest
 from pytest_orchestra.engine.scheduling import Prerequisite
 from pytest_orchestra.errors import OrchestraError
 from pytest_orchestra.model.collector import collector_relaxed
 from pytest_orchestra.model.run import RunStatus, SuiteRunStatus
 from pytest_orchestra.plugin.catalogue import Catalogue
+from pytest_orchestra.plugin.fixtures import other_environments
+from pytest_orchestra.plugin.planned import coverage_of
 from pytest_orchestra.plugin.rehearsing import Rehearsing
 from pytest_orchestra.plugin.requests import Dependencies, RequestBuilder
 from pytest_orchestra.plugin.routing import OutputRouter
@@ -101,8 +103,13 @@ class ScenarioRunning:
             self._rehearsing.write()
         try:
             if self._anchor is not None:
+                items = [*self._batch.concurrent.values(), *self._batch.rest] if self._batch is not None else []
+                if status is SuiteRunStatus.CANCELLED:
+                    self._orchestra.cut_off = sum(is_open(item) for item in items)
+                    if any(item.scenario.clean_up for item in items if is_open(item)):
+                        self._say("orchestra: cleaning up behind what was under way; Ctrl-C stops that")
                 with self._router.routing(self._anchor):
-                    self._orchestra.close(status)
+                    self._orchestra.close(status, coverage_of(self._config, items))
         except OrchestraError as error:
             self._say(f"orchestra: {error}")
         except Exception as error:  # noqa: BLE001  a protocol's own; every result is known by now
@@ -227,6 +234,8 @@ class ScenarioRunning:
                         concurrency=1 if one_by_one else None,
                         versions={self._builder.key(item.nodeid): self._builder.version(item) for item in scenarios},
                         takes_over=crashed_workers(self._config) > 0,
+                        joins=bool(worker_input(self._config)),
+                        other_environments=other_environments(self._config, scenarios),
                         stepper=conversation_of(self._config),
                     )
             except OrchestraError as error:

@@ -13,7 +13,7 @@ from pytest_orchestra.model.json import JsonObject, JsonValue, from_json, to_jso
 if TYPE_CHECKING:
     import pytest
 
-__all__ = ["ATTRIBUTE", "attach_outcome", "outcome_of"]
+__all__ = ["ATTRIBUTE", "attach_outcome", "carries_outcome", "outcome_of"]
 
 ATTRIBUTE: Final = "orchestra_run"
 _AT_HOME: Final[WeakKeyDictionary[pytest.TestReport, RunFinished]] = WeakKeyDictionary()
@@ -26,6 +26,11 @@ def attach_outcome(report: pytest.TestReport, outcome: RunFinished, *, travels: 
         setattr(report, ATTRIBUTE, _transportable(to_json(outcome)))
     else:
         _AT_HOME[report] = outcome
+
+
+def carries_outcome(report: pytest.TestReport) -> bool:
+    """Tell whether a report carries an outcome, without reading it."""
+    return report in _AT_HOME or hasattr(report, ATTRIBUTE)
 
 
 def outcome_of(report: pytest.TestReport) -> RunFinished | None:

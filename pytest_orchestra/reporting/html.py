@@ -9,7 +9,16 @@ from typing import Final
 
 from pytest_orchestra.engine.events import RunFinished
 from pytest_orchestra.model.json import JsonObject, JsonValue
-from pytest_orchestra.model.run import Exchange, Observation, RunAttempt, RunFault, StepAttempt, StepResult, Violation
+from pytest_orchestra.model.run import (
+    Exchange,
+    Observation,
+    RunAttempt,
+    RunFault,
+    StepAttempt,
+    StepResult,
+    StepStatus,
+    Violation,
+)
 from pytest_orchestra.reporting.typography import cut_end, duration_text, label, printable
 from pytest_orchestra.reporting.values import MessageView, pretty_json, value_text
 from pytest_orchestra.reporting.verdict import (
@@ -30,10 +39,10 @@ from pytest_orchestra.reporting.verdict import (
 
 _LONGEST_LINE: Final = 120
 _LONGEST_VALUE: Final = 4_000
-__all__ = ["escape_node_id", "html_extras", "run_html"]
+__all__ = ["STYLE", "escape_node_id", "html_extras", "mark_flaky", "run_html"]
 
 # ":not(#_)" weighs as much as the ids by which pytest-html styles its own table
-_STYLE: Final = """
+STYLE: Final = """
 .orch:not(#_){font:13px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif;color:#1f2328;background:#fff;
 border:1px solid #d0d7de;border-radius:8px;padding:14px 16px;margin:8px 0;text-align:left}
 .orch:not(#_) *{box-sizing:border-box}
@@ -82,6 +91,11 @@ white-space:pre-wrap;overflow-wrap:anywhere;max-height:360px;overflow:auto}
 align-items:baseline;margin:2px 0 8px;max-height:240px;overflow:auto}
 """.replace("\n", "")
 
+_FLAKY: Final = (
+    '<span style="padding:1px 8px;border-radius:10px;font-size:11px;font-weight:600;color:#7d4e00;background:#fff8c5">'
+    "FLAKY</span>"
+)
+
 
 def html_extras(outcome: RunFinished) -> list[dict[str, str | None]]:
     """Give what ``report.extras`` takes: plain dictionaries, so that pytest-html need not be installed."""
@@ -98,6 +112,14 @@ def escape_node_id(cells: list[str], nodeid: str) -> None:
     cells[:] = [cell.replace(nodeid, escape(printable(nodeid))) for cell in cells]
 
 
+def mark_flaky(cells: list[str]) -> None:
+    """Say behind the node id of a row that its scenario was flaky, for ``pytest_html_results_table_row``.
+
+    The cell of the result stays as it is: pytest-html filters by its text.
+    """
+    cells[1] = cells[1].replace("</td>", f" {_FLAKY}</td>")
+
+
 def run_html(outcome: RunFinished) -> str:
     """Give a run as HTML with its style: headline, facts, the steps on a time line, and the evidence of each step.
 
@@ -107,7 +129,7 @@ def run_html(outcome: RunFinished) -> str:
     fault = unclaimed_fault(outcome)
     return "".join(
         (
-            f'<div class="orch"><style>{_STYLE}</style>',
+            f'<div class="orch"><style>{STYLE}</style>',
             f'<div class="head">{_state(outcome.status)}<span>{_text(reason or outcome.run.key)}</span></div>',
             _facts(outcome),
             "" if fault is None else _fault(fault),
@@ -192,12 +214,16 @@ def _marks(step: StepResult) -> str:
 def _bar(step: StepResult, outcome: RunFinished) -> str:
     """Give the step's place on the run's time line; its reason where it was not reached."""
     began, whole = outcome.run.started_at, run_duration_ms(outcome)
-    if step.started_at is None or began is None or not whole:
-        return "" if was_reached(step) else f'<span class="dim">{_text(step_reason(step))}</span>'
-    left = min(max((step.started_at - began) / timedelta(milliseconds=1) / whole, 0.0), 1.0)
-    width = min(max(step.duration_ms / whole, 0.0), 1.0 - left)
-    bar = f'<div class="bar {escape(step.status)}" style="left:{left:.1%};width:{width:.1%}"></div>'
-    return f'<div class="track">{bar}</div>'
+    is_skipped = step.status is StepStatus.SKIPPED
+    if step.started_at is None or is_skipped or began is None or not whole:
+        return "" if was_reached(step) and not is_skipped else f'<span class="dim">{_text(step_reason(step))}</span>'
+    bars: list[str] = []
+    tried = [("FAILED", attempt.started_at, attempt.duration_ms) for attempt in step.attempts if attempt.started_at]
+    for status, started, took_ms in [*tried, (escape(step.status), step.started_at, step.duration_ms)]:
+        left = min(max((started - began) / timedelta(milliseconds=1) / whole, 0.0), 1.0)
+        width = min(max(took_ms / whole, 0.0), 1.0 - left)
+        bars.append(f'<div class="bar {status}" style="left:{left:.1%};width:{width:.1%}"></div>')
+    return f'<div class="track">{"".join(bars)}</div>'
 
 
 def _evidence(step: StepResult, *, is_broken: bool) -> str:
@@ -212,7 +238,10 @@ def _evidence(step: StepResult, *, is_broken: bool) -> str:
     parts += [_violation(violation) for violation in step.violations]
     if is_broken and step.fault is None and step.reason:
         parts.append(f'<div class="violation">{_text(step.reason)}</div>')
-    parts += [_attempt(attempt, len(step.attempts) + 1) for attempt in step.attempts]
+    tries = len(step.attempts) + 1
+    parts += [_attempt(attempt, tries) for attempt in step.attempts]
+    if step.attempts:
+        parts.append(f"<h4>attempt {tries} of {tries}, the last</h4>")
     parts.append(_folded(step, is_open=is_broken))
     return "".join(parts)
 

@@ -27,7 +27,8 @@ StepRetried     ``run_id``, ``alias``, ``failed``: number (counts from 1), start
 RunRetried      ``run``, the attempt that begins; ``failed``: number, correlation_id, started_at, finished_at, steps
 RunFinished     ``run``, ``status``, ``steps`` (each as ``result`` above, those not reached too), ``fault``,
                 ``reason``, ``queued_s``, ``locked_s``, ``is_kept``, ``attempts`` (each as ``failed`` of RunRetried)
-SuiteFinished   ``suite_run``
+SuiteFinished   ``suite_run``; ``coverage``: file, process_id, process_name, criterion, total, planned, passed,
+                not_passed, missing (each: element, reason)
 =============== ======================================================================================================
 """
 

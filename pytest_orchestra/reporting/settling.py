@@ -14,10 +14,23 @@ _NARROW = 0.25
 
 
 def settling_text(
-    profiles: Sequence[SettlingProfile], *, width: int = 100, color: bool = False, encoding: str | None = None
+    profiles: Sequence[SettlingProfile],
+    *,
+    known: Sequence[SettlingProfile] = (),
+    width: int = 100,
+    color: bool = False,
+    encoding: str | None = None,
 ) -> str:
-    """Give profiles as a table, with what the figures are and what a proposal rests on."""
+    """Give profiles as a table, with what the figures are and what a proposal rests on.
+
+    ``known`` are all that there are: where none was chosen, they tell what can be.
+    """
     page = Page.of(width, color=color, encoding=encoding)
+    if not profiles and known:
+        there = dict.fromkeys(f"{label(each.process_id)} in {label(each.environment)}" for each in known)
+        return page.finish(
+            ["no settling times of these are stored; there are those of", *(f"  {one}" for one in there)]
+        )
     if not profiles:
         return page.finish(["no settling times are stored"])
 

@@ -9,8 +9,8 @@ from statistics import median
 from typing import Final
 
 from pytest_orchestra.engine.events import RunFinished
-from pytest_orchestra.model.run import RunStatus, SuiteRun, SuiteRunStatus, ViolationType
-from pytest_orchestra.model.scenario import CriterionCoverage
+from pytest_orchestra.model.run import CoverageReached, RunStatus, SuiteRun, SuiteRunStatus, ViolationType
+from pytest_orchestra.reporting.coverage import coverage_names, percent
 from pytest_orchestra.reporting.table import Cell, Column, table_lines
 from pytest_orchestra.reporting.typography import Page, Tone, duration_text, label, pad, printable, wrap
 from pytest_orchestra.reporting.verdict import headline, mark_of, show_command, tone_of
@@ -109,17 +109,17 @@ def summary_text(
     facts: SessionFacts,
     *,
     suite_run: SuiteRun | None = None,
-    coverage: Mapping[str, Sequence[CriterionCoverage]] | None = None,
+    coverage: Sequence[CoverageReached] = (),
     width: int = 100,
     color: bool = False,
     encoding: str | None = None,
 ) -> str:
-    """Give the end of a session. ``coverage`` is by process name. Empty if there is nothing to tell."""
+    """Give the end of a session. Empty if there is nothing to tell."""
     page = Page.of(width, color=color, encoding=encoding)
     blocks = [
         [*_counts(facts, page), *_flaky(facts.flaky, page)],
         _settling(facts.settling, page),
-        [line for process, criteria in (coverage or {}).items() for line in _coverage(process, criteria, page)],
+        _coverage(coverage, page),
         _suite(suite_run, page),
     ]
     lines: list[str] = []
@@ -176,14 +176,15 @@ def _settling(settling: Sequence[SettlingTime], page: Page) -> list[str]:
     return [page.ink(title, Tone.QUIET), *table_lines(columns, page)]
 
 
-def _coverage(process: str, criteria: Sequence[CriterionCoverage], page: Page) -> list[str]:
-    """Give a line for each criterion, and below it the first goals that are missing, with their reasons."""
+def _coverage(coverage: Sequence[CoverageReached], page: Page) -> list[str]:
+    """Give a line for each criterion, and below it the first goals that no scenario covers, with their reasons."""
     lines = []
-    for each in criteria:
-        is_full = each.covered >= each.total
-        share = 100 if is_full else each.covered * 100 // each.total  # 100 % means all, never nearly all
-        text = f"{each.covered} of {each.total} {each.criterion}s ({share} %) of {label(process)}"
-        lines.append(_row("coverage", page.ink(text, Tone.GOOD if is_full else Tone.WARN), page))
+    names = coverage_names(coverage)
+    for each in coverage:
+        planned, passed = percent(each.planned, each.total), percent(each.passed, each.total)
+        plan = page.ink(f"{each.planned} of {each.total} {each.criterion}s planned ({planned} %)", _tone(planned))
+        real = page.ink(f"{each.passed} passed ({passed} %)", _tone(passed))
+        lines.append(_row("coverage", f"{plan}, {real}: {label(names[each.file, each.process_id])}", page))
         missing = [f"{label(goal.element)}: {printable(goal.reason)}" for goal in each.missing[:_LISTED_GOALS]]
         if len(each.missing) > _LISTED_GOALS:
             missing.append(f"{page.marks.ellipsis} {len(each.missing) - _LISTED_GOALS} more")
@@ -195,6 +196,10 @@ def _coverage(process: str, criteria: Sequence[CriterionCoverage], page: Page) -
     return lines
 
 
+def _tone(share: int) -> Tone:
+    return Tone.GOOD if share == 100 else Tone.WARN  # noqa: PLR2004  percent
+
+
 def _suite(suite_run: SuiteRun | None, page: Page) -> list[str]:
     if suite_run is None:
         return []
@@ -204,7 +209,7 @@ def _suite(suite_run: SuiteRun | None, page: Page) -> list[str]:
         _row("suite run", f"{printable(suite_run.id)}  {state}", page),
         _row("see it again", show_command(printable(suite_run.id)), page),
     ]
-    if status is SuiteRunStatus.CANCELLED:
+    if status in (SuiteRunStatus.CANCELLED, SuiteRunStatus.IN_PROGRESS):
         key = shlex.quote(f"--orchestra-suite-run={printable(suite_run.key)}")
         lines.append(_row("go on", f"pytest --orchestra --orchestra-resume {key}", page))
     return lines

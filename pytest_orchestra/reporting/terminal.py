@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_orchestra.engine.events import RunFinished
 from pytest_orchestra.model.json import JsonValue
-from pytest_orchestra.model.run import Observation, RunAttempt, RunFault, StepAttempt, StepResult, Violation
+from pytest_orchestra.model.run import (
+    Observation,
+    RunAttempt,
+    RunFault,
+    StepAttempt,
+    StepResult,
+    StepStatus,
+    Violation,
+)
 from pytest_orchestra.reporting.table import Cell, Column, table_lines
 from pytest_orchestra.reporting.typography import (
     Page,
@@ -188,13 +196,15 @@ def _settling(step: StepResult) -> str:
 
 
 def _unreached(steps: Sequence[StepResult], page: Page) -> list[str]:
-    """Say once for each reason which steps were not reached, and before which of them the data was changed."""
-    reasons: dict[str, list[str]] = {}
+    """Say once for each reason which steps were not reached or cut short, and before which the data was changed."""
+    reasons: dict[tuple[str, str], list[str]] = {}
     for step in steps:
-        if not was_reached(step):
-            reasons.setdefault(printable(step.reason or ""), []).append(label(step.alias))
+        if not was_reached(step) or step.status is StepStatus.SKIPPED:
+            what = "cut short" if was_reached(step) else "not reached"
+            reasons.setdefault((what, printable(step.reason or "")), []).append(label(step.alias))
     texts = [
-        f"not reached: {', '.join(aliases)}" + (f" ({reason})" if reason else "") for reason, aliases in reasons.items()
+        f"{what}: {', '.join(aliases)}" + (f" ({reason})" if reason else "")
+        for (what, reason), aliases in reasons.items()
     ]
     texts += [f"changed by hand before {label(step.alias)}: {changes_text(step)}" for step in steps if step.changed]
     lines: list[str] = []

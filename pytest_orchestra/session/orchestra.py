@@ -16,11 +16,12 @@ from pytest_orchestra.engine.ports import Listener, ProtocolPlugin, RunStore, St
 from pytest_orchestra.engine.settling import SettleBudget
 from pytest_orchestra.engine.stepping import Stepper
 from pytest_orchestra.errors import SettingsError
-from pytest_orchestra.model.run import RunStatus, SuiteRun, SuiteRunStatus
+from pytest_orchestra.model.run import CoverageReached, RunStatus, SuiteRun, SuiteRunStatus
 from pytest_orchestra.session.definitions import DefinitionLoader
 from pytest_orchestra.session.host import LoopHost
 from pytest_orchestra.session.presence import WorkerPresence
 from pytest_orchestra.session.protocols import collect_protocols
+from pytest_orchestra.session.resumable import choose_unfinished
 from pytest_orchestra.session.simulation import SessionSimulation
 from pytest_orchestra.settings import Settings
 from pytest_orchestra.store.opening import open_store
@@ -54,6 +55,17 @@ async def _find_latest(store: RunStore, keys: AbstractSet[str], own: str) -> tup
         await store.close()
 
 
+async def _end_abandoned(store: RunStore, suite_run_id: str) -> None:
+    await store.open()
+    try:
+        for suite_run, states in await store.history(_SUITE_RUNS_LOOKED_AT):
+            has_ended = all(RunStatus(state).is_final and state != RunStatus.CANCELLED for state in states)
+            if suite_run.id == suite_run_id and suite_run.status is SuiteRunStatus.IN_PROGRESS and has_ended:
+                await store.end_suite_run(suite_run_id, SuiteRunStatus.PASSED)  # FAILED, if any of its runs has
+    finally:
+        await store.close()
+
+
 def _close_protocol(host: LoopHost, protocol: ProtocolPlugin) -> None:
     host.run(protocol.close())
 
@@ -72,6 +84,10 @@ class OrchestraSession:
     simulation: SessionSimulation = field(init=False)
     ended: SuiteRun | None = field(default=None, init=False)
     """The SuiteRun as this session left it; None where it had none, could not end it, or its store keeps none."""
+    cut_off: int = field(default=0, init=False)
+    """How many runs the end of the session cancelled, of which no item tells."""
+    unfinished: SuiteRun | None = field(default=None, init=False)
+    """The SuiteRun while it goes on and, where a second Ctrl-C kept this session from ending it, after that."""
     _host: LoopHost | None = None
     _store: RunStore | None = None
     _engine: Engine | None = None
@@ -120,12 +136,15 @@ class OrchestraSession:
         concurrency: int | None = None,
         versions: Mapping[str, str] | None = None,
         takes_over: bool = False,
+        joins: bool = False,
+        other_environments: AbstractSet[str] = frozenset(),
         stepper: Stepper | None = None,
     ) -> Engine:
         """Open the store and start the engine. Raises ``StoreError``, ``SettingsError``.
 
         ``versions`` are those of the scenarios by the keys of their runs, by which a SuiteRun to resume is found.
-        ``takes_over`` goes on with the SuiteRun of the session's own key, whose worker died.
+        ``takes_over`` goes on with the SuiteRun of the session's own key, whose worker died; with ``joins``, the one to
+        resume may be one that another worker of the same session goes on with. It is none of ``other_environments``.
         ``stepper`` is asked before each step.
         """
         settings = self.settings
@@ -146,9 +165,14 @@ class OrchestraSession:
         self.host.run(store.open())
         self._presence = presence = WorkerPresence(self.cache_folder)
         presence.announce()
+        notes: Sequence[str] = ()
         if settings.resume and not settings.suite_run:
-            unfinished = self.host.run(store.find_unfinished(versions or {}))
-            self.suite_run_key = unfinished.key if unfinished else self.suite_run_key
+            choosing = choose_unfinished(
+                store, versions or {}, presence, other_environments=other_environments, joins=joins
+            )
+            choice = self.host.run(choosing)
+            self.suite_run_key = choice.key or self.suite_run_key
+            notes = () if choice.note is None else (choice.note,)
         budget = None
         if settings.settle_budget:
             known = self.host.run(store.settling())
@@ -166,6 +190,7 @@ class OrchestraSession:
             timeout_s=settings.timeout or None,
             stepper=stepper,
         )
+        engine.notes += notes
         suite_run = SuiteRun(
             new_id(),
             self.suite_run_key,
@@ -175,6 +200,7 @@ class OrchestraSession:
         )
         self.host.run(engine.start(suite_run))
         self._engine, self._suite_context = engine, engine.suite_context
+        self.unfinished = engine.suite_run if store.keeps_runs else None
         return engine
 
     def earlier_runs(self, key: str) -> Sequence[StoredRun]:
@@ -199,7 +225,24 @@ class OrchestraSession:
         finally:
             host.close()
 
-    def close(self, status: SuiteRunStatus) -> None:
+    def end_for_others(self, suite_run_id: str) -> None:
+        """End a SuiteRun all of whose runs have ended, and whose last worker died before it said so.
+
+        Opens the store for itself. Raises ``StoreError``, ``SettingsError``.
+        """
+        store = open_store(
+            self.settings.store,
+            tenant=self.settings.tenant,
+            cache_folder=self.cache_folder,
+            patience_s=self.settings.store_patience,
+        )
+        host = LoopHost()
+        try:
+            host.run(_end_abandoned(store, suite_run_id))
+        finally:
+            host.close()
+
+    def close(self, status: SuiteRunStatus, coverage: tuple[CoverageReached, ...] = ()) -> None:
         """Cancel what still runs and give back every connection; each is tried, whatever the others do.
 
         Raises ``StoreError``, and whatever a protocol raises.
@@ -220,10 +263,19 @@ class OrchestraSession:
                 closing.callback(_close_protocol, host, protocol)
             closing.callback(lambda: host.run(self.simulation.close()))
             if engine is not None:
-                closing.callback(self._end, host, engine, status, keeps=store is not None and store.keeps_runs)
+                keeps = store is not None and store.keeps_runs
+                closing.callback(self._end, host, engine, status, coverage, keeps=keeps)
 
-    def _end(self, host: LoopHost, engine: Engine, status: SuiteRunStatus, *, keeps: bool) -> None:
+    def _end(
+        self,
+        host: LoopHost,
+        engine: Engine,
+        status: SuiteRunStatus,
+        coverage: tuple[CoverageReached, ...],
+        *,
+        keeps: bool,
+    ) -> None:
         self._owes = True
-        host.run(engine.close(status))
+        host.run(engine.close(status, coverage))
         self._owes = False
-        self.ended = engine.suite_run if keeps else None
+        self.ended, self.unfinished = engine.suite_run if keeps else None, None

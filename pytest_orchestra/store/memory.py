@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from pytest_orchestra.engine.ports import (
     MOST_CLAIMS,
     MOST_MEASUREMENTS,
+    MOST_UNFINISHED,
     WISH_S,
     Lease,
     LockHolder,
@@ -18,6 +19,7 @@ from pytest_orchestra.engine.ports import (
     SignOfLife,
     StepIntent,
     StoredRun,
+    Unfinished,
 )
 from pytest_orchestra.engine.settling import SettlingProfile
 from pytest_orchestra.errors import StoreError
@@ -184,16 +186,29 @@ class MemoryStore:
                 changes |= {"status": RunStatus.CANCELLED, "reason": "its scenario has changed; it was started anew"}
             record.run = replace(run, **changes)
 
-    async def find_unfinished(self, versions: Mapping[str, str]) -> SuiteRun | None:
-        """Find the newest SuiteRun that did not come to its end and has any of these scenarios, version by run key."""
-        having = {
-            record.run.suite_run_id
-            for record in self._records.values()
-            if versions.get(record.run.key) == record.run.scenario_version
-        }
-        ended = (SuiteRunStatus.PASSED, SuiteRunStatus.FAILED)
-        newest = (each for each in reversed(self._suite_runs.values()) if each.id in having)
-        return next((suite_run for suite_run in newest if suite_run.status not in ended), None)
+    async def find_unfinished(self, versions: Mapping[str, str]) -> Sequence[Unfinished]:
+        """Find the newest SuiteRuns without an end that have any of these scenarios, version by run key."""
+        having: dict[str, set[tuple[str, str]]] = {}
+        for record in self._records.values():
+            run = record.run
+            if versions.get(run.key) == run.scenario_version and run.status is not RunStatus.CANCELLED:
+                having.setdefault(run.suite_run_id, set()).add((run.key, run.environment))
+        found: list[Unfinished] = []
+        ended: list[SuiteRun] = []
+        for suite_run in reversed(self._suite_runs.values()):
+            if suite_run.status in (SuiteRunStatus.PASSED, SuiteRunStatus.FAILED):
+                ended.append(suite_run)
+                continue
+            asked = {
+                (record.run.key, record.run.environment)
+                for record in self._records_of(suite_run.id)
+                if versions.get(record.run.key) == record.run.scenario_version
+            }
+            if asked:
+                later = (each.key for each in ended if asked <= having.get(each.id, set()))
+                environments = tuple(sorted({environment for _, environment in asked}))
+                found.append(Unfinished(suite_run, next(later, None), environments))
+        return tuple(found[:MOST_UNFINISHED])
 
     async def list_runs(self, suite_run_id: str) -> Sequence[StoredRun]:
         """Give the TestRuns of a SuiteRun without their steps."""

@@ -13,6 +13,7 @@ from psycopg.rows import DictRow
 from pytest_orchestra.engine.ports import (
     MOST_CLAIMS,
     MOST_MEASUREMENTS,
+    MOST_UNFINISHED,
     WISH_S,
     Lease,
     LockHolder,
@@ -20,6 +21,7 @@ from pytest_orchestra.engine.ports import (
     SignOfLife,
     StepIntent,
     StoredRun,
+    Unfinished,
 )
 from pytest_orchestra.engine.settling import SettlingProfile
 from pytest_orchestra.errors import LeaseLostError, StoreError
@@ -141,10 +143,11 @@ class PostgresStore:
         """Let TestRuns of the same keys and other ids give up their keys; they are ``CANCELLED`` if not final."""
         await self._link.run("supersede_runs", {"items": run_items(runs)})
 
-    async def find_unfinished(self, versions: Mapping[str, str]) -> SuiteRun | None:
-        """Find the newest SuiteRun that did not come to its end and has any of these scenarios, version by run key."""
-        rows = await self._link.run("find_unfinished", {"items": version_items(versions)})
-        return suite_run_of(rows[0]) if rows else None
+    async def find_unfinished(self, versions: Mapping[str, str]) -> Sequence[Unfinished]:
+        """Find the newest SuiteRuns without an end that have any of these scenarios, version by run key."""
+        parameters = {"items": version_items(versions), "most": MOST_UNFINISHED}
+        rows = await self._link.run("find_unfinished", parameters)
+        return tuple(Unfinished(suite_run_of(row), row["superseded_by"], tuple(row["environments"])) for row in rows)
 
     async def list_runs(self, suite_run_id: str) -> Sequence[StoredRun]:
         """Give the TestRuns of a SuiteRun without their steps."""

@@ -126,6 +126,8 @@ def test_doctor_says_what_is_there_and_what_is_wrong(there: Any) -> None:
     well = there("doctor")
     assert well.returncode == 0, well.stdout
     assert "store: embedded: reached" in well.stdout
+    for library in ("pytest", "pydantic", "pluggy", "grpcio", "grpcio-reflection", "aiokafka", "aio-pika", "h2"):
+        assert f"ok     {library}: " in well.stdout
     ill = there("doctor", "--store", "postgresql://me:geheim@127.0.0.1:9/db", "--format", "json")
     assert ill.returncode == 3
     assert [finding["subject"] for finding in json.loads(ill.stdout) if not finding["ok"]] == ["store"]

@@ -8,6 +8,7 @@ from typing import Any
 from doc_pages import DOCS, blocks
 
 from pytest_orchestra.generation.suite import build_suite
+from pytest_orchestra.problem import Severity
 from pytest_orchestra.readers.process_file import read_process
 from pytest_orchestra.readers.sidecar import read_sidecar
 from pytest_orchestra.readers.yaml_source import parse_yaml
@@ -52,3 +53,20 @@ def test_diagram_of_the_sequence_page_has_the_scenarios_that_it_names(tmp_path: 
 def test_model_page_followed_to_the_letter_shows_what_it_says(reader: Any) -> None:
     """The model and the specification of the page give the sidecar that it shows, which verifies before and after."""
     assert reader.follow(DOCS / "how-to" / "start-from-a-model.md") == 4
+
+
+def test_process_of_the_page_on_outcomes_has_the_steps_that_it_tells(tmp_path: Path) -> None:
+    """Each end of the two tasks has its own steps, and nothing is left to warn of."""
+    texts = {block.file: block.text for block in blocks(DOCS / "how-to" / "outcomes.md") if block.file is not None}
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+    (process,) = read_process(tmp_path / "pay.bpmn").processes
+    suite = build_suite(process, read_sidecar(tmp_path / "pay.orchestra.yaml"), [])
+    assert [str(problem) for problem in suite.problems if problem.severity is not Severity.INFO] == []
+    assert {scenario.nodes[-1]: [step.alias for step in scenario.steps] for scenario in suite.scenarios} == {
+        "NotPaid": ["charge"],
+        "SentBack": ["charge", "charged", "overdue", "refund"],
+        "Done": ["charge", "charged", "pick_up"],
+    }
+    declined = next(scenario for scenario in suite.scenarios if scenario.nodes[-1] == "NotPaid")
+    assert declined.steps[0].definition.expected_status_code == 402

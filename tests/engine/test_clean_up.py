@@ -124,6 +124,21 @@ async def test_clean_up_runs_when_the_session_is_ended_and_a_resumed_one_begins_
     assert "'main' had been cancelled and cleaned up; it is run anew" in bench.engine.notes
 
 
+async def test_step_that_was_under_way_when_the_session_ended_is_told_apart_from_those_behind_it(bench: Any) -> None:
+    """It was sent, whatever came of it; what would read its reply is skipped and says so, and is no error."""
+    bench.protocol = ScriptedProtocol(delay_s=0.02)
+    undo = {"alias": "b1", "endpointRef": "orders.any", "inputTemplate": {"body": "{{step.b.response.body.id}}"}}
+    await _cancelled(bench, [step("a"), {"alias": "b", "finally": undo}, step("c")])
+    [stored] = await bench.store.read_runs(["id-main"])
+    known = {each.alias: each for each in stored.steps}
+    assert [str(known[alias].status) for alias in ("a", "b", "c", "b1")] == ["PASSED", "SKIPPED", "SKIPPED", "SKIPPED"]
+    assert known["b"].reason == ("it was under way when the run was cut short, and nobody knows whether it took effect")
+    assert known["b"].started_at is not None
+    assert known["c"].reason == "the run ended before it"
+    assert known["b1"].reason == ("the run ended before there was what it reads: 'b' is not in 'step'")
+    assert known["b1"].fault is None
+
+
 async def test_clean_up_that_had_not_run_runs_on_resume(bench: Any) -> None:
     """A run that was killed while it cleaned up is cleaned up to the end, once each, and goes on with nothing else."""
     steps = [step("a", "a1"), step("b", "b1")]

@@ -105,7 +105,8 @@ async def test_resumed_run_repeats_no_finished_step_and_tells_all(bench: Any, wr
     assert [call.alias for call in bench.protocol.calls] == ["c"]
     assert bench.protocol.calls[0].input["path"] == {"id": "a-1"}
     assert [(step.alias, step.status) for step in outcome.steps] == [(alias, StepStatus.PASSED) for alias in "abc"]
-    assert bench.engine.notes == ["resumes suite run 'suite': 0 of 1 runs had ended"]
+    began = f"{bench.engine.suite_run.started_at:%Y-%m-%d %H:%M:%S} UTC"
+    assert bench.engine.notes == [f"resumes suite run 'suite' of {began}: 0 of 1 runs had ended, 1 is left"]
 
 
 async def test_resumed_run_keeps_its_correlation_id_and_its_start(bench: Any, wreck: Wreck) -> None:
@@ -245,7 +246,9 @@ async def test_resumed_session_tells_of_ended_runs_again_and_runs_none(bench: An
     assert bench.protocol.calls == []
     told = {key: (outcome.finished.status, outcome.finished.steps) for key, outcome in after.items()}
     assert told == {key: (outcome.finished.status, outcome.finished.steps) for key, outcome in before.items()}
-    assert bench.engine.notes == ["resumes suite run 'suite': 3 of 3 runs had ended"]
+    [note] = bench.engine.notes
+    assert note.startswith("resumes suite run 'suite' of ")
+    assert note.endswith(": 3 of 3 runs had ended, none is left")
 
 
 async def test_resumed_session_starts_a_changed_scenario_anew(bench: Any, wreck: Wreck) -> None:

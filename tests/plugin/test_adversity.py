@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -101,6 +104,34 @@ def test_session_crashed_worker_leaves_no_scenario_unrun(project: Any) -> None:
     result.assert_outcomes(passed=3, failed=1)
     result.stdout.fnmatch_lines(["worker 'gw?' crashed while running 'order.bpmn::main[[]*", "scenarios     3 passed"])
     assert sorted(path.name for path in (project.path / ".orchestra").glob("crashed-*")) == []
+
+
+def test_session_worker_that_crashes_behind_its_last_run_leaves_no_gap(project: Any) -> None:
+    """A scenario that is told again counts once, and the controller ends the SuiteRun that no worker could end."""
+    project.orders({"row": {"amount": 1}})
+    project.write(
+        conftest_dot_py="import os, pathlib, pytest\n\n"
+        "def die_once(config, name):\n"
+        "    mark = pathlib.Path(__file__).with_name(name)\n"
+        "    if hasattr(config, 'workerinput') and not mark.exists():\n"
+        "        mark.touch()\n        os._exit(1)\n\n"
+        "def pytest_runtest_teardown(item):\n    die_once(item.config, 'torn-down')\n\n"
+        "@pytest.hookimpl(wrapper=True)\ndef pytest_runtestloop(session):\n"
+        "    result = yield\n"
+        "    if session.config.pluginmanager.getplugin('orchestra-reporting')._orchestra.is_started:\n"
+        "        die_once(session.config, 'over')\n"
+        "    return result\n"
+    )
+    result = project.run("-n", "1", "--orchestra-suite-run=crashed", store="embedded")
+    result.assert_outcomes(passed=2, failed=1)
+    result.stdout.fnmatch_lines(["scenarios     1 passed"])
+    assert sorted(path.name for path in project.path.iterdir() if path.name in ("torn-down", "over")) == [
+        "over",
+        "torn-down",
+    ]
+    command = [sys.executable, "-m", "pytest_orchestra", "history", "--format", "json"]
+    listed = subprocess.run(command, cwd=project.path, capture_output=True, text=True, check=True)
+    assert [(each["key"], each["status"]) for each in json.loads(listed.stdout)] == [("crashed", "PASSED")]
 
 
 def test_session_fixture_that_is_not_there_is_told_by_name(project: Any) -> None:

@@ -70,8 +70,16 @@ def test_breakpoint_in_a_hook_stops_there_with_the_terminal_at_hand(project: Any
 def test_pdb_opens_where_a_scenario_failed_with_its_outcome_at_hand(project: Any) -> None:
     """What the scenario came to is in reach of the debugger, and those after it go on."""
     project.orders({"bad": {"amount": 13}, "good": {"amount": 10}})
-    code, shown = debug(project, "--pdb", answers=["p self.outcome.finished.steps[0].actual_status_code", "c"])
+    looks = ["p step.alias, response['status']", "p request['body']", "p data", "p finished.run.key"]
+    looks += ["p violations[0].type.value", "p steps.keys()"]
+    code, shown = debug(project, "--pdb", answers=[*looks, "c"])
     assert "PDB post_mortem" in shown
-    assert "\n202" in shown
+    assert "-> raise kind(finished)" in shown
+    assert "('place', 202)" in shown
+    assert "\r\n{'amount': 13, 'settle': 0}" in shown
+    assert "\r\n{'amount': 13}" in shown
+    assert "'order.bpmn::main[bad]'" in shown
+    assert "'BUSINESS_RULE_VIOLATION'" in shown
+    assert "dict_keys(['place', 'paid'])" in shown
     assert code == 1
     assert "1 failed, 1 passed" in shown

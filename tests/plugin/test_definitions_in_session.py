@@ -165,6 +165,16 @@ def test_unknown_dependency_is_told_with_the_nearest_key(project: Any) -> None:
     result.stdout.fnmatch_lines(["*depends on unknown scenario 'frist'", "hint: did you mean 'first'?"])
 
 
+def test_dependency_on_data_that_its_scenario_does_not_have_is_told(project: Any) -> None:
+    """Such a run never comes, whatever is selected: to skip for want of it would hide the slip of the pen."""
+    project.orders(GOOD, sidecar=_with("scenarios:\n  - {key: a}\n  - {key: b, dependsOn: ['a[smal]']}\n"))
+    result = project.run()
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(
+        ["*: depends on 'a[[]smal[]]', but 'a' has no data set 'smal'", "hint: its data sets are 'small'"]
+    )
+
+
 def test_dependency_passes_data_and_a_failed_one_skips(project: Any) -> None:
     """ExportAs and suite carry data to the dependant; when the prerequisite fails, it is skipped with the reason."""
     sidecar = _with(

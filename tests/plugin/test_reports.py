@@ -59,8 +59,11 @@ def test_allure_has_steps_with_attachments_and_a_history_for_each_data_set(proje
 def test_html_has_one_row_for_each_scenario_with_its_steps(project: Any, workers: list[str]) -> None:
     """pytest-html lists each scenario once, with a table of its steps."""
     project.orders(ROWS)
-    project.run("--html=report.html", "--self-contained-html", *workers).assert_outcomes(passed=1, failed=1)
+    result = project.run("--html=report.html", "--self-contained-html", *workers)
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["coverage      3 of 3 edges planned (100 %), 3 passed (100 %): order"])
     text = (project.path / "report.html").read_text()
+    assert "<td>3 of 3 (100 %)</td><td>3 of 3 (100 %)</td>" in text
     assert text.count("BUSINESS_RULE_VIOLATION") >= 1
     data = json.loads(
         text.partition('data-jsonblob="')[2].partition('"')[0].replace("&#34;", '"').replace("&amp;", "&")
@@ -69,6 +72,20 @@ def test_html_has_one_row_for_each_scenario_with_its_steps(project: Any, workers
         "order.bpmn::main[good]": ["Passed"],
         "order.bpmn::main[bad]": ["Failed"],
     }
+
+
+def test_coverage_of_scenarios_that_fail_is_planned_and_has_not_passed(project: Any) -> None:
+    """What is covered by plan is told apart from what passed: at the terminal, on the page, and in the last event."""
+    project.orders({"bad": {"amount": 13}})
+    result = project.run("--html=report.html", "--self-contained-html", "--orchestra-events=events.ndjson")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["coverage      3 of 3 edges planned (100 %), 0 passed (0 %): order"])
+    assert "<td>3 of 3 (100 %)</td><td>0 of 3 (0 %)</td>" in (project.path / "report.html").read_text()
+    last = json.loads((project.path / "events.ndjson").read_text().splitlines()[-1])
+    assert last["event"] == "SuiteFinished"
+    [edges] = last["coverage"]
+    assert (edges["file"], edges["criterion"], edges["total"]) == ("order.bpmn", "edge", 3)
+    assert (edges["planned"], edges["passed"], len(edges["not_passed"])) == (3, 0, 3)
 
 
 def test_xdist_lane_runs_all_scenarios_at_once_beside_python_tests(project: Any) -> None:

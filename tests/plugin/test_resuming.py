@@ -53,7 +53,7 @@ def test_killed_session_is_resumed_without_a_second_order(project: Any) -> None:
     result.stdout.fnmatch_lines(
         [
             "orchestra: resume of the latest, store embedded*",
-            "orchestra: resumes suite run 'run-*': 1 of 2 runs had ended",
+            "orchestra: resumes suite run 'run-*' of ????-??-?? ??:??:?? UTC: 1 of 2 runs had ended, 1 is left",
         ]
     )
     cases = [case.get("name") for case in ET.parse(project.path / "junit.xml").iter("testcase")]
@@ -87,13 +87,22 @@ def test_session_that_is_interrupted_before_anything_has_ended_says_how_to_go_on
 
 
 def test_resumed_session_with_a_key_goes_on_with_that_suite_run(project: Any) -> None:
-    """A key says which one is meant, whatever came after it."""
+    """A key says which one is meant, whatever came after it; without one, nothing is resumed that was done since."""
     project.orders(ROWS)
     kill_in_the_middle(project, "--orchestra-suite-run=nightly")
-    project.run("-k", "fast", store="embedded").assert_outcomes(passed=1, deselected=1)
+    project.run("-k", "fast", "--orchestra-suite-run=later", store="embedded").assert_outcomes(passed=1, deselected=1)
+    result = project.run("--orchestra-resume", "-k", "fast", store="embedded")
+    result.assert_outcomes(passed=1, deselected=1)
+    why = "'later' has come to its end since with the same scenarios; --orchestra-suite-run=nightly resumes it"
+    result.stdout.fnmatch_lines(
+        [
+            f"orchestra: suite run 'nightly' of * UTC was interrupted and is not resumed, as {why}",
+            "orchestra: there is nothing to resume; suite run 'run-*' begins",
+        ]
+    )
     result = project.run("--orchestra-resume", "--orchestra-suite-run=nightly", store="embedded")
     result.assert_outcomes(passed=2)
-    result.stdout.fnmatch_lines(["orchestra: resumes suite run 'nightly': 1 of 2 runs had ended"])
+    result.stdout.fnmatch_lines(["orchestra: resumes suite run 'nightly' of *: 1 of 2 runs had ended, 1 is left"])
 
 
 def test_resumed_session_runs_a_changed_scenario_anew_and_says_so(project: Any) -> None:

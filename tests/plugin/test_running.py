@@ -25,7 +25,7 @@ def test_session_passing_scenarios_pass(project: Any) -> None:
     result = project.run("-v")
     result.assert_outcomes(passed=2)
     result.stdout.fnmatch_lines(["*order.bpmn::main[[]small[]] PASSED*", "*2 passed*"])
-    result.stdout.fnmatch_lines(["coverage *3 of 3 edges (100 %) of order"])
+    result.stdout.fnmatch_lines(["coverage *3 of 3 edges planned (100 %), 3 passed (100 %): order"])
 
 
 def test_session_waiting_scenarios_wait_together(project: Any) -> None:
@@ -395,6 +395,32 @@ def test_session_interrupt_keeps_what_has_ended(project: Any) -> None:
     assert process.returncode == pytest.ExitCode.INTERRUPTED
     assert "1 passed" in rest
     assert "KeyboardInterrupt" in rest
+
+
+def test_session_interrupt_under_xdist_is_no_suite_run_that_passed(project: Any) -> None:
+    """What the controller knows passed, but the SuiteRun did not come to its end: it says how to go on."""
+    project.orders({"fast": FAST, "slow": {"amount": 10, "settle": 60}}, sidecar=_sidecar(timeout=100_000))
+    command = [sys.executable, "-m", "pytest", "--orchestra", "--orchestra-suite-run=nightly", "-v", "-n", "1"]
+    process = subprocess.Popen(
+        [*command, "-p", "no:cacheprovider"],
+        cwd=project.path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    assert process.stdout is not None
+    shown = ""
+    while "PASSED" not in shown:  # pytest ends the line only when it begins another
+        read = os.read(process.stdout.fileno(), 4096).decode()
+        assert read, shown
+        shown += read
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    rest, _ = process.communicate(timeout=60)
+    assert process.returncode == pytest.ExitCode.INTERRUPTED, rest
+    assert re.search(r"^suite run .* CANCELLED$", rest, re.MULTILINE), rest
+    assert "go on         pytest --orchestra --orchestra-resume --orchestra-suite-run=nightly\n" in rest
 
 
 def test_session_in_collection_order_reports_in_that_order(project: Any) -> None:

@@ -34,8 +34,11 @@ def test_effect_that_got_slower_fails_by_its_history(project: Any, capsys: pytes
     heading = settle(capsys, "--environment", "local").splitlines()[0]
     columns = "PROCESS STEP ENVIRONMENT COUNT P50 P95 P99 MAX DEADLINE HEADROOM PROPOSED"
     assert heading.split() == columns.split()
-    for foreign in (["--environment", "stage"], ["--process", "other"], ["--tenant", "other"]):
-        assert settle(capsys, *foreign) == "no settling times are stored\n"
+    for foreign in (["--environment", "stage"], ["--process", "other"]):
+        assert settle(capsys, *foreign) == (
+            "no settling times of these are stored; there are those of\n  order in local\n"
+        )
+    assert settle(capsys, "--tenant", "other") == "no settling times are stored\n"
 
     project.orders({"slow": {"amount": 10, "settle": 2.5}}, sidecar=SIDECAR)
     result = project.run("--orchestra-settle-budget=2", store="embedded")

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_orchestra.model.run import Exchange, Observation, RunFault, RunStatus
+from pytest_orchestra.model.run import Exchange, Observation, RunFault, RunStatus, StepAttempt
 from pytest_orchestra.reporting.html import escape_node_id, html_extras, run_html
 
 SCRIPT = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
@@ -195,3 +195,15 @@ def _tests(folder):
     page = folder.joinpath("report.html").read_text(encoding="utf-8")
     blob = re.search(r'data-jsonblob="([^"]*)"', page).group(1)
     return json.loads(html.unescape(blob))["tests"]
+
+
+def test_run_html_of_a_flaky_step_has_each_attempt_on_the_time_line_and_by_number(flaky):
+    """The time of an attempt that failed is not lost, and nobody takes its reply for that of the last one."""
+    place, *rest = flaky.steps
+    earlier = (StepAttempt(1, started_at=place.started_at, duration_ms=153.0), StepAttempt(2, duration_ms=7.0))
+    page = run_html(replace(flaky, steps=(replace(place, attempts=earlier), *rest)))
+    assert page.count('<div class="bar FAILED"') == 1, "when the second one began is not known"
+    assert page.count('<div class="bar FLAKY"') == 1
+    assert "<h4>attempt 2 of 3 failed after 7 ms</h4>" in page
+    assert "<h4>attempt 3 of 3, the last</h4>" in page
+    assert "the last</h4>" not in run_html(flaky)

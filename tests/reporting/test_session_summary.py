@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_orchestra.model.definition import Criterion
-from pytest_orchestra.model.run import RunStatus, SuiteRun, SuiteRunStatus, ViolationType
-from pytest_orchestra.model.scenario import CriterionCoverage, MissedGoal
+from pytest_orchestra.model.run import CoverageReached, RunStatus, SuiteRun, SuiteRunStatus, ViolationType
+from pytest_orchestra.model.scenario import MissedGoal
 from pytest_orchestra.reporting.summary import SettlingTime, collect_facts, count_text, summary_text
 from pytest_orchestra.reporting.typography import Page, Tone
 
@@ -24,12 +24,16 @@ settling times
   shipped   Order shipped      2  715 ms  1.00 s
   reserved  Stock reserved     2  450 ms  450 ms
 
-coverage      11 of 12 edges (91 %) of Order to cash
+coverage      11 of 12 edges planned (91 %), 7 passed (58 %): Order to cash
                 Flow_9: no data set makes 'data.amount > 1000' true
-coverage      9 of 9 nodes (100 %) of Order to cash
+coverage      9 of 9 nodes planned (100 %), 9 passed (100 %): Order to cash
 
 suite run     0199a3c2-7e11-7abc-8def-001122334455  ✗ FAILED
 see it again  orchestra show 0199a3c2-7e11-7abc-8def-001122334455"""
+
+
+def _reached(process, criterion, total, planned, passed, missing=()):
+    return CoverageReached("order.bpmn", "order", process, criterion, total, planned, passed, missing=missing)
 
 
 def _settling(passed, milliseconds, *, alias="shipped", process="order"):
@@ -81,14 +85,11 @@ def test_collect_facts_of_any_times_has_its_median_below_its_longest(passed, tim
 def test_summary_text_tells_counts_settling_coverage_and_the_way_back(passed, failed, faulty):
     """Everything that a session came to, in the order of its importance."""
     facts = collect_facts([_settling(passed, 1_000.0), failed, passed, faulty])
-    coverage = {
-        "Order to cash": (
-            CriterionCoverage(
-                Criterion.EDGE, 11, 12, (MissedGoal("Flow_9", "no data set makes 'data.amount > 1000' true"),)
-            ),
-            CriterionCoverage(Criterion.NODE, 9, 9),
-        )
-    }
+    missing = (MissedGoal("Flow_9", "no data set makes 'data.amount > 1000' true"),)
+    coverage = (
+        _reached("Order to cash", Criterion.EDGE, 12, 11, 7, missing),
+        _reached("Order to cash", Criterion.NODE, 9, 9, 9),
+    )
     assert summary_text(facts, suite_run=SUITE, coverage=coverage) == SUMMARY
 
 
@@ -104,9 +105,9 @@ def test_summary_text_of_many_effects_shows_the_slowest(passed):
 def test_summary_text_of_poor_coverage_lists_the_first_missing_goals():
     """Long lists end after five goals; a long reason is wrapped below its goal."""
     missing = tuple(MissedGoal(f"Flow_{number}", "no reason " * 8) for number in range(7))
-    coverage = {"Order": (CriterionCoverage(Criterion.DECISION, 0, 7, missing),)}
+    coverage = (_reached("Order", Criterion.DECISION, 7, 0, 0, missing),)
     lines = summary_text(collect_facts([]), coverage=coverage, width=80).split("\n")
-    assert lines[0] == "coverage      0 of 7 decisions (0 %) of Order"
+    assert lines[0] == "coverage      0 of 7 decisions planned (0 %), 0 passed (0 %): Order"
     assert lines[1].startswith("                Flow_0: no reason")
     assert lines[2].startswith("                  reason")
     assert lines[-1] == "                … 2 more"
@@ -114,8 +115,10 @@ def test_summary_text_of_poor_coverage_lists_the_first_missing_goals():
 
 def test_summary_text_of_nearly_full_coverage_is_not_100_percent():
     """Only all is 100 %."""
-    coverage = {"Order": (CriterionCoverage(Criterion.EDGE, 9_999, 10_000),)}
-    assert summary_text(collect_facts([]), coverage=coverage) == ("coverage      9999 of 10000 edges (99 %) of Order")
+    coverage = (_reached("Order", Criterion.EDGE, 10_000, 9_999, 9_998),)
+    assert summary_text(collect_facts([]), coverage=coverage) == (
+        "coverage      9999 of 10000 edges planned (99 %), 9998 passed (99 %): Order"
+    )
 
 
 def test_summary_text_of_nothing_is_empty():

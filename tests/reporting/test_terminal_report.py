@@ -188,6 +188,18 @@ def test_failure_text_of_a_skipped_run_tells_its_reason_once(skipped):
     assert lines[-1] == "  not reached: place, shipped (the scenario did not begin)"
 
 
+def test_failure_text_tells_a_step_that_was_cut_short_from_those_not_reached(skipped):
+    """It had begun, which matters: what it sent may have taken effect."""
+    first, *rest = skipped.steps
+    reason = "it was under way when the run was cut short"
+    steps = (replace(first, started_at=skipped.at, duration_ms=20.0, reason=reason), *rest)
+    lines = failure_text(replace(skipped, steps=steps)).split("\n")
+    assert lines[-2:] == [
+        "  cut short: place (it was under way when the run was cut short)",
+        "  not reached: shipped (the scenario did not begin)",
+    ]
+
+
 def test_failure_text_with_a_reason_that_the_headline_cuts_shows_all_of_it(skipped):
     """A long reason is wrapped below the facts."""
     text = failure_text(replace(skipped, reason="because " * 20 + "so"), width=80)

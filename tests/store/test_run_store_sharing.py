@@ -2,24 +2,71 @@
 
 from __future__ import annotations
 
-from store_samples import TTL_S, Harness, begin, claimed, make_run, make_step, unique
+from collections.abc import Mapping
+
+import pytest
+from store_samples import TTL_S, Harness, begin, claimed, make_run, make_step, make_suite_run, unique
 
 from pytest_orchestra.engine.ports import MOST_CLAIMS, RunStore, StepIntent
 from pytest_orchestra.model.run import RunStatus, SuiteRunStatus
 
 
 async def test_unfinished_suite_run_is_found_by_its_scenarios(store: RunStore) -> None:
-    """The newest that did not come to its end and has one of them in that version; what ended is not found."""
+    """Those that did not come to their end and have one of them in that version, newest first."""
     first, _ = await begin(store, "a", "b")
     second, _ = await begin(store, "a")
     versions = {"a": "1", "c": "1"}
-    assert (await store.find_unfinished(versions)).id == second.id
-    await store.end_suite_run(second.id, SuiteRunStatus.PASSED)
-    assert (await store.find_unfinished(versions)).id == first.id
-    await store.end_suite_run(first.id, SuiteRunStatus.CANCELLED)
-    assert (await store.find_unfinished(versions)).id == first.id
-    assert await store.find_unfinished({"a": "2", "c": "1"}) is None
-    assert await store.find_unfinished({}) is None
+    assert [each.suite_run.id for each in await store.find_unfinished(versions)] == [second.id, first.id]
+    await store.end_suite_run(second.id, SuiteRunStatus.CANCELLED)
+    [cancelled, going_on] = await store.find_unfinished(versions)
+    assert (cancelled.suite_run.id, cancelled.superseded_by) == (second.id, None)
+    assert (going_on.suite_run.key, going_on.superseded_by) == (first.key, None)
+    assert await store.find_unfinished({"a": "2", "c": "1"}) == ()
+    assert await store.find_unfinished({}) == ()
+
+
+async def test_unfinished_suite_run_is_superseded_by_a_later_one_with_all_that_it_has(store: RunStore) -> None:
+    """Of the scenarios that are asked for, in their versions; one that came before says nothing, nor does a part."""
+    versions = {"a": "1", "b": "1", "c": "1"}
+
+    async def superseding(asked: Mapping[str, str] = versions) -> list[str | None]:
+        return [each.superseded_by for each in await store.find_unfinished(asked)]
+
+    earlier, _ = await begin(store, "a", "b")
+    await store.end_suite_run(earlier.id, SuiteRunStatus.PASSED)
+    await begin(store, "a", "b")
+    part, _ = await begin(store, "a")
+    await store.end_suite_run(part.id, SuiteRunStatus.PASSED)
+    assert await superseding() == [None]
+    assert await superseding({"a": "1"}) == [part.key]
+    whole, _ = await begin(store, "a", "b", "c")
+    assert await superseding() == [None, None]
+    await store.end_suite_run(whole.id, SuiteRunStatus.FAILED)
+    assert await superseding() == [whole.key]
+    assert (await superseding({"b": "2", "a": "1"})) == [whole.key]
+
+
+@pytest.mark.parametrize("changes", [{"environment": "staging"}, {"scenario_version": "2"}])
+async def test_unfinished_suite_run_is_not_superseded_by_one_of_something_else(
+    store: RunStore, changes: dict[str, str]
+) -> None:
+    """Another environment, or another version, is another question."""
+    await begin(store, "a")
+    later = await store.begin_suite_run(make_suite_run())
+    await store.add_runs([make_run(later, "a", **changes)])
+    await store.end_suite_run(later.id, SuiteRunStatus.PASSED)
+    [unfinished] = await store.find_unfinished({"a": "1"})
+    assert (unfinished.superseded_by, unfinished.environments) == (None, ("local",))
+
+
+async def test_unfinished_suite_run_is_not_superseded_by_one_that_left_its_scenario_out(store: RunStore) -> None:
+    """A run that was cancelled has not said how the scenario ends."""
+    await begin(store, "a")
+    later, [run] = await begin(store, "a")
+    await store.skip_run(run.id, RunStatus.CANCELLED, "the session ended before it began")
+    await store.end_suite_run(later.id, SuiteRunStatus.FAILED)
+    [unfinished] = await store.find_unfinished({"a": "1"})
+    assert unfinished.superseded_by is None
 
 
 async def test_cancelled_run_keeps_its_intents_and_is_reopened(store: RunStore) -> None:
