@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from pytest_orchestra import __version__
 from pytest_orchestra.engine.engine import Engine
@@ -29,6 +29,8 @@ from pytest_orchestra.store.opening import open_store
 __all__ = ["OrchestraSession", "derived_id", "new_id"]
 
 _SUITE_RUNS_LOOKED_AT: Final = 50
+
+_T = TypeVar("_T")
 
 
 def new_id() -> str:
@@ -149,9 +151,7 @@ class OrchestraSession:
         """
         settings = self.settings
         self.simulation.check_names(self.loader.loaded)
-        store = open_store(
-            settings.store, tenant=settings.tenant, cache_folder=self.cache_folder, patience_s=settings.store_patience
-        )
+        store = self._make_store()
         if settings.resume and not store.keeps_runs:
             raise SettingsError(
                 f"--orchestra-resume: store '{settings.store}' keeps no runs",
@@ -213,34 +213,26 @@ class OrchestraSession:
 
         Opens the store for itself, before the session starts. Raises ``StoreError``, ``SettingsError``.
         """
-        store = open_store(
-            self.settings.store,
-            tenant=self.settings.tenant,
-            cache_folder=self.cache_folder,
-            patience_s=self.settings.store_patience,
-        )
-        host = LoopHost()
-        try:
-            return host.run(_find_latest(store, keys, self.suite_run_key))
-        finally:
-            host.close()
+        return self._beside(_find_latest(self._make_store(), keys, self.suite_run_key))
 
     def end_for_others(self, suite_run_id: str) -> None:
         """End a SuiteRun all of whose runs have ended, and whose last worker died before it said so.
 
         Opens the store for itself. Raises ``StoreError``, ``SettingsError``.
         """
-        store = open_store(
-            self.settings.store,
-            tenant=self.settings.tenant,
-            cache_folder=self.cache_folder,
-            patience_s=self.settings.store_patience,
+        self._beside(_end_abandoned(self._make_store(), suite_run_id))
+
+    def _make_store(self) -> RunStore:
+        settings = self.settings
+        return open_store(
+            settings.store, tenant=settings.tenant, cache_folder=self.cache_folder, patience_s=settings.store_patience
         )
-        host = LoopHost()
-        try:
-            host.run(_end_abandoned(store, suite_run_id))
-        finally:
-            host.close()
+
+    @staticmethod
+    def _beside(work: Coroutine[Any, Any, _T]) -> _T:
+        """Do something in a loop of its own, beside that of the session."""
+        with closing(LoopHost()) as host:
+            return host.run(work)
 
     def close(self, status: SuiteRunStatus, coverage: tuple[CoverageReached, ...] = ()) -> None:
         """Cancel what still runs and give back every connection; each is tried, whatever the others do.
@@ -253,18 +245,18 @@ class OrchestraSession:
         presence, self._presence = self._presence, None
         if host is None:
             return
-        with ExitStack() as closing:  # the last one first
+        with ExitStack() as stack:  # the last one first
             if presence is not None:
-                closing.callback(lambda: presence.leave(owes=self._owes))
-            closing.callback(host.close)
+                stack.callback(lambda: presence.leave(owes=self._owes))
+            stack.callback(host.close)
             if store is not None:
-                closing.callback(lambda: host.run(store.close()))
+                stack.callback(lambda: host.run(store.close()))
             for protocol in self.protocols.values():
-                closing.callback(_close_protocol, host, protocol)
-            closing.callback(lambda: host.run(self.simulation.close()))
+                stack.callback(_close_protocol, host, protocol)
+            stack.callback(lambda: host.run(self.simulation.close()))
             if engine is not None:
                 keeps = store is not None and store.keeps_runs
-                closing.callback(self._end, host, engine, status, coverage, keeps=keeps)
+                stack.callback(self._end, host, engine, status, coverage, keeps=keeps)
 
     def _end(
         self,

@@ -147,6 +147,16 @@ class StoreLink:
         self._where = describe_address(conninfo)
         return await connect(conninfo, within_s=min(_CONNECT_WITHIN_S, math.ceil(self._patience_s)))
 
+    async def _reconnect(self) -> Connection:
+        """Connect anew, wholly or not at all: a session that did not hear its tenant would see nothing."""
+        connection = await self._connect()
+        try:
+            await self._take_over(connection)
+        except BaseException:
+            await connection.close()
+            raise
+        return connection
+
     async def _take_over(self, connection: Connection) -> None:
         """Let a new connection serve the statements of the store."""
         if self._is_direct:
@@ -179,8 +189,7 @@ class StoreLink:
 
     async def _transact(self, statements: Sequence[Statement]) -> list[list[DictRow]]:
         if self._connection is None:
-            self._connection = await self._connect()
-            await self._take_over(self._connection)
+            self._connection = await self._reconnect()
         connection = self._connection
         try:
             async with self._cut_if_silent(connection):

@@ -104,3 +104,22 @@ async def test_each_session_of_the_server_sees_its_tenant_only(store: EmbeddedSt
         assert len(await store.history()) == 1
     finally:
         await other.close()
+
+
+async def test_call_cancelled_while_it_reconnects_leaves_the_store_usable(store: EmbeddedStore):
+    """At whatever moment somebody gives up waiting for a new connection, the next one knows its tenant."""
+    await store.begin_suite_run(make_suite_run())
+    rounds = 0
+    while True:
+        await store._link.close()
+        call = asyncio.create_task(store.history())
+        for _ in range(rounds):
+            if not call.done():
+                await asyncio.sleep(0)
+        if call.done():
+            break
+        call.cancel()
+        await asyncio.gather(call, return_exceptions=True)
+        assert len(await store.history()) == 1
+        rounds += 1 + rounds // 20
+    assert rounds > 10
