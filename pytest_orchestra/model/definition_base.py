@@ -9,10 +9,18 @@ from pydantic.alias_generators import to_camel
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-__all__ = ["Alias", "Definition"]
+__all__ = ["Alias", "Definition", "RefusedError"]
 
 Alias = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 """A name that templates can use: letters, digits and underscores."""
+
+
+class RefusedError(ValueError):
+    """What is wrong with several fields of a definition taken together, and with ``hint`` what to do about it."""
+
+    def __init__(self, fact: str, hint: str) -> None:
+        super().__init__(fact)
+        self.hint = hint
 
 
 class Definition(BaseModel):

@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, Field, JsonValue, PrivateAttr, field_valid
 from pydantic.json_schema import SkipJsonSchema
 
 from pytest_orchestra.model.definition import Definition
+from pytest_orchestra.model.definition_base import RefusedError
 from pytest_orchestra.problem import Place
 
 __all__ = [
@@ -62,7 +63,9 @@ class BasicAuth(Definition):
     @model_validator(mode="after")
     def _named(self) -> BasicAuth:
         if (self.username is None) == (self.username_ref is None):
-            raise ValueError("give one of 'username' and 'usernameRef'")
+            raise RefusedError(
+                "give one of 'username' and 'usernameRef'", "write for example 'usernameRef: env:SHOP_USER'"
+            )
         return self
 
 
@@ -127,10 +130,15 @@ class OAuth2Auth(Definition):
     @model_validator(mode="after")
     def _complete(self) -> OAuth2Auth:
         if (self.client_id is None) == (self.client_id_ref is None):
-            raise ValueError("give one of 'clientId' and 'clientIdRef'")
+            raise RefusedError(
+                "give one of 'clientId' and 'clientIdRef'", "write for example 'clientIdRef: env:CLIENT_ID'"
+            )
         has_user = (self.username is not None or self.username_ref is not None) and self.password_ref is not None
         if self.grant == "password" and not has_user:
-            raise ValueError("grant 'password' needs 'username' or 'usernameRef', and 'passwordRef'")
+            raise RefusedError(
+                "grant 'password' needs 'username' or 'usernameRef', and 'passwordRef'",
+                "write for example 'usernameRef: env:SHOP_USER' and 'passwordRef: env:SHOP_PASSWORD'",
+            )
         return self
 
 
@@ -197,7 +205,9 @@ class ServiceProfile(Definition):
     @model_validator(mode="after")
     def _reachable(self) -> ServiceProfile:
         if not self.base_url and not self.simulated:
-            raise ValueError("give 'baseUrl', or say 'simulated: true'")
+            raise RefusedError(
+                "give 'baseUrl', or say 'simulated: true'", "write for example 'baseUrl: http://localhost:8080'"
+            )
         return self
 
     _key_ref = field_validator("key_password_ref", "proxy_username_ref", "proxy_password_ref")(_checked_ref)
@@ -286,7 +296,10 @@ class KafkaClusterProfile(Definition):
     @model_validator(mode="after")
     def _reachable(self) -> KafkaClusterProfile:
         if not self.bootstrap_servers and not self.simulated:
-            raise ValueError("give 'bootstrapServers', or say 'simulated: true'")
+            raise RefusedError(
+                "give 'bootstrapServers', or say 'simulated: true'",
+                "write for example 'bootstrapServers: localhost:9092'",
+            )
         return self
 
     _refs = field_validator("username_ref", "password_ref", "key_password_ref")(_checked_ref)
@@ -344,7 +357,9 @@ class QueueBrokerProfile(Definition):
     @model_validator(mode="after")
     def _reachable(self) -> QueueBrokerProfile:
         if not self.endpoint and not self.simulated:
-            raise ValueError("give 'endpoint', or say 'simulated: true'")
+            raise RefusedError(
+                "give 'endpoint', or say 'simulated: true'", "write for example 'endpoint: amqp://localhost:5672'"
+            )
         return self
 
     _refs = field_validator("username_ref", "password_ref", "credentials_ref")(_checked_ref)

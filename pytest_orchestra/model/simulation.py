@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, JsonValue, StringConstraints, field_validator, model_validator
 
-from pytest_orchestra.model.definition_base import Alias, Definition
+from pytest_orchestra.model.definition_base import Alias, Definition, RefusedError
 from pytest_orchestra.model.vocabulary import GRPC_STATUSES
 
 __all__ = [
@@ -112,7 +112,9 @@ class ReplyRule(_Effects):
     @model_validator(mode="after")
     def _one_answer(self) -> ReplyRule:
         if {"body", "messages"} <= self.model_fields_set:
-            raise ValueError("give one of 'body' and 'messages'")
+            raise RefusedError(
+                "give one of 'body' and 'messages'", "write a list of messages only where a method streams"
+            )
         return self
 
 
@@ -164,4 +166,4 @@ class Simulation(Definition):
 
 def _check_address(topic: str | None, queue: str | None, exchange: str | None) -> None:
     if sum(each is not None for each in (topic, queue, exchange)) != 1:
-        raise ValueError("give one of 'topic', 'queueName' and 'exchange'")
+        raise RefusedError("give one of 'topic', 'queueName' and 'exchange'", "write for example 'topic: orders'")

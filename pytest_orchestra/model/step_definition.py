@@ -16,7 +16,7 @@ from pydantic import (
 )
 from pydantic.json_schema import SkipJsonSchema
 
-from pytest_orchestra.model.definition_base import Alias, Definition
+from pytest_orchestra.model.definition_base import Alias, Definition, RefusedError
 from pytest_orchestra.model.vocabulary import (
     GRPC_STATUSES,
     ActionMode,
@@ -82,9 +82,9 @@ class Rule(Definition):
     @model_validator(mode="after")
     def _complete(self) -> Rule:
         if bool(self.rule) is bool(self.use):
-            raise ValueError("a rule has either 'rule' or 'use'")
+            raise RefusedError("a rule has either 'rule' or 'use'", "write for example 'rule: response.body.total > 0'")
         if self.arguments and not self.use:
-            raise ValueError("'with' belongs to 'use'")
+            raise RefusedError("'with' belongs to 'use'", "name a custom assertion with 'use', or leave 'with' out")
         return self
 
 
@@ -124,10 +124,10 @@ def _flattened(step: dict[str, Any]) -> dict[str, Any]:
         if group is None:
             continue
         if not isinstance(group, dict):
-            raise ValueError(f"'{path}' holds fields")
+            raise RefusedError(f"'{path}' holds fields", f"write '{path}:' and the fields below it")
         for name, value in group.items():
             if name in flat:
-                raise ValueError(f"'{name}' is given twice, once in '{path}'")
+                raise RefusedError(f"'{name}' is given twice, once in '{path}'", "leave one of them out")
             flat[name] = value
     return flat
 
@@ -151,11 +151,19 @@ def list_of_steps(value: Any) -> Any:
 def _clean_up_steps(steps: list[StepDefinition]) -> list[StepDefinition]:
     for step in steps:
         if step.clean_up:
-            raise ValueError("a clean-up step has no 'finally' of its own")
+            raise RefusedError(
+                "a clean-up step has no 'finally' of its own", "write its steps beside it, in the same list"
+            )
         if step.outcome is not None:
-            raise ValueError("a clean-up step has no 'outcome': it runs if the step that it belongs to has begun")
+            raise RefusedError(
+                "a clean-up step has no 'outcome': it runs if the step that it belongs to has begun",
+                "leave 'outcome' out",
+            )
         if step.kind is StepKind.BARRIER or step.mode is ActionMode.FIRE_AND_FORGET:
-            raise ValueError("a clean-up step is an action that is waited for, or an assertion")
+            raise RefusedError(
+                "a clean-up step is an action that is waited for, or an assertion",
+                "leave out its 'kind' and its 'mode'",
+            )
     return steps
 
 
@@ -295,24 +303,38 @@ class StepDefinition(Definition):
     @model_validator(mode="after")
     def _complete(self) -> StepDefinition:
         if self.outcome is not None and not self.outcome:
-            raise ValueError("'outcome' names no end of an activity: 'normal', a boundary event, or 'any'")
+            raise RefusedError(
+                "'outcome' names no end of an activity: 'normal', a boundary event, or 'any'",
+                "write for example 'outcome: normal', or leave it out",
+            )
         if self.kind is StepKind.BARRIER:
             if self.retry is not None:
-                raise ValueError("a barrier has no 'retry'; the steps that it tracks may have one")
+                raise RefusedError(
+                    "a barrier has no 'retry'; the steps that it tracks may have one", "move 'retry' to those steps"
+                )
             return self
         if self.use is not None:
             other = self.model_fields_set - {"use", "alias", "arguments", "outcome", "clean_up", "place"}
             if other:
                 fields = type(self).model_fields
                 named = ", ".join(f"'{fields[name].alias}'" for name in sorted(other))
-                raise ValueError(f"{named} cannot stand beside 'use': the custom step has that")
+                raise RefusedError(
+                    f"{named} cannot stand beside 'use': the custom step has that",
+                    "leave it out, or write the step in full, without 'use'",
+                )
             return self
         if self.arguments:
-            raise ValueError("'with' belongs to 'use'")
+            raise RefusedError("'with' belongs to 'use'", "name a custom step with 'use', or leave 'with' out")
         if self.channel_type is ChannelType.HTTP_REST and self.endpoint_ref is None:
-            raise ValueError("an HTTP step needs 'endpointRef'")
+            raise RefusedError(
+                "an HTTP step needs 'endpointRef'",
+                "write for example 'endpointRef: orders.placeOrder'",
+            )
         if self.channel_type is ChannelType.DB and (not self.sql or not self.data_source):
-            raise ValueError("a database step needs 'dataSource' and 'sql'")
+            raise RefusedError(
+                "a database step needs 'dataSource' and 'sql'",
+                "write for example 'dataSource: orders' and 'sql: SELECT status FROM orders WHERE id = :id'",
+            )
         return self
 
 

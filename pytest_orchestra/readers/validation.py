@@ -14,6 +14,7 @@ from typing import Annotated, Any, Final, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from pytest_orchestra.model.definition import Alias, ScenarioKey, StepDefinition
+from pytest_orchestra.model.definition_base import RefusedError
 from pytest_orchestra.problem import Problem, Severity
 from pytest_orchestra.readers.field_examples import example_of, file_example
 from pytest_orchestra.readers.source_file import KeyPath, Source
@@ -194,6 +195,9 @@ def _problem(source: Source, findings: Sequence[_Finding]) -> Problem:
         return Problem(Severity.ERROR, source.place(walk.model_path), f"missing field '{walk.field}'", _example(walk))
     if finding.type == "value_error":
         said = str(finding.context.get("error"))
+        error = finding.context.get("error")
+        if isinstance(error, RefusedError):
+            return Problem(Severity.ERROR, place, said, error.hint)
         hint = None if isinstance(walk.value, dict) or walk.owner is None else _example(walk)
         return Problem(Severity.ERROR, place, f"{said}{_instead(walk, said)}", hint)
     wanted = [phrase for each in findings if (phrase := _wanted(each)) is not None]

@@ -61,7 +61,10 @@ def test_empty_file_has_no_environments(write):
     [
         ("a: {name: b}", "1:11: environment 'a' calls itself 'b'\nhint: remove 'name'"),
         ("a: {service: {}}", "1:5: unknown field 'service'\nhint: did you mean 'services'?"),
-        ("a: {services: {o: {verifyTls: false}}}", "1:19: give 'baseUrl', or say 'simulated: true'"),
+        (
+            "a: {services: {o: {verifyTls: false}}}",
+            "1:19: give 'baseUrl', or say 'simulated: true'\nhint: write for example 'baseUrl: http://localhost:8080'",
+        ),
         (
             "a: {services: {o: 8080}}",
             "1:19: 'o' takes a text or a mapping, not the number 8080\nhint: put it in quotes: \"8080\"",

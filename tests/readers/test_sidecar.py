@@ -309,8 +309,14 @@ def test_missing_field_is_told_where_it_should_be(write):
             "bindings: {A: {endpointRef: s.o, expectedStatusCode: ok}}",
             "1:54: 'ok' is neither a status code nor a range such as '2XX'\nhint: for example expectedStatusCode: 202",
         ),
-        ("bindings: {A: {name: x}}", "1:15: an HTTP step needs 'endpointRef'"),
-        ("bindings: {A: {action: 3}}", "1:15: 'action' holds fields"),
+        (
+            "bindings: {A: {name: x}}",
+            "1:15: an HTTP step needs 'endpointRef'\nhint: write for example 'endpointRef: orders.placeOrder'",
+        ),
+        (
+            "bindings: {A: {action: 3}}",
+            "1:15: 'action' holds fields\nhint: write 'action:' and the fields below it",
+        ),
     ],
 )
 def test_wrong_value_is_told_with_what_is_expected_and_what_is_there(write, text, expected):
