@@ -15,6 +15,12 @@ PROCESS = """<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" ta
 </definitions>"""
 
 
+@pytest.fixture(autouse=True)
+def configured(pytester: pytest.Pytester) -> None:
+    """Say what pytest-asyncio wants to be told."""
+    pytester.makeini("[pytest]\nasyncio_default_fixture_loop_scope = function\n")
+
+
 def folder_of(path: Path) -> Path:
     return path / ".orchestra" / "postgres"
 

@@ -125,12 +125,15 @@ def wait_until_listening(process: subprocess.Popen[bytes], port: int, within_s: 
 
 
 @contextmanager
-def running(command: Sequence[str], port: int, within_s: float, **settings: Any) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a broker; end it in the end."""
+def running(
+    command: Sequence[str], ports: Sequence[int], within_s: float, **settings: Any
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a broker, which is there when it listens at all its ports; end it in the end."""
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, **settings)
     try:
-        if not wait_until_listening(process, port, within_s):
-            raise RuntimeError(f"'{command[0]}' does not listen at port {port}")
+        for port in ports:
+            if not wait_until_listening(process, port, within_s):
+                raise RuntimeError(f"'{command[0]}' does not listen at port {port}")
         yield process
     finally:
         process.kill()
@@ -155,7 +158,7 @@ def tansu(port: int = 0) -> Iterator[Broker]:
     command = [str(program), "broker", "--listener-url", url, "--advertised-listener-url", url]
     command += ["--storage-engine", "memory://tansu/"]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    with running(command, port, TANSU_DIALS_S, **quiet):
+    with running(command, [port], TANSU_DIALS_S, **quiet):
         yield Broker(f"127.0.0.1:{port}")
 
 
@@ -239,6 +242,7 @@ def apache_kafka(certificate: tuple[Path, Path]) -> Iterator[Broker]:
         format_it = [*base, "kafka.tools.StorageTool", "format", "-t", "MkU3OEVBNTcwNTJENDM2Qk", "-c", str(settings)]
         subprocess.run(format_it, check=True, capture_output=True, timeout=120)
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": folder}
-        with running([*base, "kafka.Kafka", str(settings)], ports["sasl"], KAFKA_DIALS_S, **quiet):
+        dials = [ports[name] for name in ("plain", "sasl", "tls")]
+        with running([*base, "kafka.Kafka", str(settings)], dials, KAFKA_DIALS_S, **quiet):
             others = {name: f"127.0.0.1:{ports[name]}" for name in ("sasl", "tls")}
             yield Broker(f"127.0.0.1:{ports['plain']}", name="apache", **others)
