@@ -102,6 +102,7 @@ def _settle(options: argparse.Namespace) -> Outcome:
             "p99Ms": each.p99_ms,
             "maxMs": each.max_ms,
             "timeoutMs": each.timeout_ms,
+            "waitP99Ms": each.wait_p99_ms,
             "headroom": each.headroom,
             "proposedTimeoutMs": each.proposed_ms,
         }

@@ -22,7 +22,9 @@ _LEAST_DEADLINE_MS: Final = 1_000.0
 class SettlingProfile:
     """How long one effect took to settle in one environment, in milliseconds, over its latest passed measurements.
 
-    ``timeout_ms`` is how long its step waited at most when it was measured last; None where that is not known.
+    ``timeout_ms`` is how long its step waited at most when it was measured last; None where that is not known. That
+    time runs from the beginning of the step, and so does ``wait_p99_ms``, the wait that 99 of 100 did not exceed: an
+    effect that other steps were waited for meanwhile has settled for long, or nearly, when its own step begins.
     """
 
     process_id: str
@@ -34,15 +36,23 @@ class SettlingProfile:
     p99_ms: float
     max_ms: float
     timeout_ms: float | None = None
+    wait_p99_ms: float | None = None
 
     @classmethod
     def of(
-        cls, process_id: str, alias: str, environment: str, measured: Iterable[float], timeout_ms: float | None
+        cls,
+        process_id: str,
+        alias: str,
+        environment: str,
+        measured: Iterable[float],
+        timeout_ms: float | None,
+        waits: Iterable[float],
     ) -> SettlingProfile:
-        """Make it of measurements, at least one."""
+        """Make it of measurements, at least one, and of as many waits."""
         ordered = sorted(measured)
         p50, p95, p99 = (percentile(ordered, share) for share in (0.5, 0.95, 0.99))
-        return cls(process_id, alias, environment, len(ordered), p50, p95, p99, ordered[-1], timeout_ms)
+        wait = percentile(sorted(waits), 0.99)
+        return cls(process_id, alias, environment, len(ordered), p50, p95, p99, ordered[-1], timeout_ms, wait)
 
     @property
     def is_telling(self) -> bool:
@@ -51,15 +61,20 @@ class SettlingProfile:
 
     @property
     def headroom(self) -> float | None:
-        """How much of the deadline p99 leaves, from 0 to 1; negative where p99 is beyond it."""
-        return None if self.timeout_ms is None else 1 - self.p99_ms / self.timeout_ms
+        """How much of the deadline the longest of 100 waits leaves, from 0 to 1; negative where it was longer then."""
+        if self.timeout_ms is None or self.wait_p99_ms is None:
+            return None
+        return 1 - self.wait_p99_ms / self.timeout_ms
 
     @property
     def proposed_ms(self) -> float | None:
-        """Give a deadline: twice p99 and at least one second, in two figures; None without enough measurements."""
-        if not self.is_telling:
+        """Give a deadline: twice the longest of 100 waits and at least one second, in two figures.
+
+        None without enough measurements.
+        """
+        if not self.is_telling or self.wait_p99_ms is None:
             return None
-        wanted = max(_ROOM * self.p99_ms, _LEAST_DEADLINE_MS)
+        wanted = max(_ROOM * self.wait_p99_ms, _LEAST_DEADLINE_MS)
         figure = 10.0 ** (math.floor(math.log10(wanted)) - 1)
         return math.ceil(round(wanted / figure, 6)) * figure
 

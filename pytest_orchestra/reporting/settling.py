@@ -54,7 +54,8 @@ def settling_text(
         times("PROPOSED", [each.proposed_ms for each in profiles]),
     ]
     note = (
-        "headroom: how much of the deadline p99 leaves; proposed: twice p99, at least 1 s,"
+        "headroom: how much of the deadline the longest of 100 waits leaves, each from the beginning of its step;"
+        " proposed: twice that wait, at least 1 s,"
         f" from {ENOUGH} measurements on; only effects that settled count"
     )
     return page.finish(

@@ -399,7 +399,8 @@ class MemoryStore:
         for (process, stage, alias), steps in sorted(found.items()):
             latest = steps[-MOST_MEASUREMENTS:]
             measured = [step.settling_time_ms for step in latest if step.settling_time_ms is not None]
-            profiles.append(SettlingProfile.of(process, alias, stage, measured, latest[-1].timeout_ms))
+            waits = [step.duration_ms for step in latest]
+            profiles.append(SettlingProfile.of(process, alias, stage, measured, latest[-1].timeout_ms, waits))
         return tuple(profiles)
 
     async def load(self, reference: str) -> Sequence[StoredRun]:

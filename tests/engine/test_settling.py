@@ -14,8 +14,10 @@ from pytest_orchestra.model.run import RunStatus, StepStatus, ViolationType
 from pytest_orchestra.testing import reply
 
 
-def profile(count: int = ENOUGH, *, p95: float = 10.0, p99: float = 12.0, timeout: float | None = 100) -> Any:
-    return SettlingProfile("p", "paid", "default", count, 5.0, p95, p99, 20.0, timeout)
+def profile(
+    count: int = ENOUGH, *, p95: float = 10.0, p99: float = 12.0, timeout: float | None = 100, wait: float | None = None
+) -> Any:
+    return SettlingProfile("p", "paid", "default", count, 5.0, p95, p99, 20.0, timeout, p99 if wait is None else wait)
 
 
 @given(st.lists(st.floats(0, 1e6), min_size=1), st.floats(0.01, 1))
@@ -32,9 +34,16 @@ def test_percentile_is_the_least_measurement_that_the_share_does_not_exceed(
 
 def test_profile_of_measurements_has_their_figures() -> None:
     """Count, percentiles and the slowest, whatever the order."""
-    made = SettlingProfile.of("p", "paid", "default", [float(n) for n in range(100, 0, -1)], 200)
+    made = SettlingProfile.of("p", "paid", "default", [float(n) for n in range(100, 0, -1)], 200, [40.0] * 100)
     assert (made.count, made.p50_ms, made.p95_ms, made.p99_ms, made.max_ms) == (100, 50, 95, 99, 100)
-    assert made.headroom == pytest.approx(0.505)
+    assert made.headroom == pytest.approx(0.8)
+
+
+def test_headroom_is_that_of_the_wait_and_not_of_what_was_before_it() -> None:
+    """An effect that settles three seconds after its action, beside other waits, may have all its deadline left."""
+    made = profile(p95=3000, p99=3100, timeout=2500, wait=50)
+    assert made.headroom == pytest.approx(0.98)
+    assert made.proposed_ms == 1000
 
 
 @pytest.mark.parametrize(("p99", "proposed"), [(12, 1000), (500, 1000), (501, 1100), (1234, 2500), (61_000, 130_000)])

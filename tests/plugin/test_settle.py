@@ -29,7 +29,7 @@ def test_effect_that_got_slower_fails_by_its_history(project: Any, capsys: pytes
     assert (paid["process"], paid["step"], paid["environment"]) == ("order", "paid", "local")
     assert (paid["count"], paid["timeoutMs"]) == (20, 5000)
     assert paid["p50Ms"] <= paid["p95Ms"] <= paid["p99Ms"] <= paid["maxMs"]
-    assert paid["headroom"] == pytest.approx(1 - paid["p99Ms"] / 5000)
+    assert paid["headroom"] == pytest.approx(1 - paid["waitP99Ms"] / 5000)
     assert paid["proposedTimeoutMs"] >= 1000
     heading = settle(capsys, "--environment", "local").splitlines()[0]
     columns = "PROCESS STEP ENVIRONMENT COUNT P50 P95 P99 MAX DEADLINE HEADROOM PROPOSED"

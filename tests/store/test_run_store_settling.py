@@ -20,7 +20,9 @@ async def measured(store: RunStore, times: dict[str, list[float]], **run: object
         lease = await claimed(store, made)
         for alias, values in times.items():
             if number < len(values):
-                step = make_step(alias, settling_time_ms=values[number], timeout_ms=1000.0 + number)
+                step = make_step(
+                    alias, settling_time_ms=values[number], duration_ms=values[number], timeout_ms=1000.0 + number
+                )
                 await store.record_step(lease, step, None, {})
     return suite_run.id
 
@@ -31,10 +33,10 @@ async def test_settling_times_are_told_by_process_step_and_environment(store: Ru
     await measured(store, {"paid": [100]}, environment="stage")
     await measured(store, {"paid": [7]}, process_id="return", process_hash="hash-2")
     assert list(await store.settling()) == [
-        SettlingProfile("order", "paid", "local", 3, 20, 30, 30, 30, 1002),
-        SettlingProfile("order", "sent", "local", 1, 5, 5, 5, 5, 1000),
-        SettlingProfile("order", "paid", "stage", 1, 100, 100, 100, 100, 1000),
-        SettlingProfile("return", "paid", "local", 1, 7, 7, 7, 7, 1000),
+        SettlingProfile("order", "paid", "local", 3, 20, 30, 30, 30, 1002, 30),
+        SettlingProfile("order", "sent", "local", 1, 5, 5, 5, 5, 1000, 5),
+        SettlingProfile("order", "paid", "stage", 1, 100, 100, 100, 100, 1000, 100),
+        SettlingProfile("return", "paid", "local", 1, 7, 7, 7, 7, 1000, 7),
     ]
 
 

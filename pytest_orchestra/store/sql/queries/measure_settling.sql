@@ -1,7 +1,7 @@
 -- Measure how long effects took to settle, by process, step and environment, over the latest passed ones of each.
 WITH measured AS (
     SELECT
-        r.process_id, s.alias, r.environment, s.settling_time_ms, s.timeout_ms,
+        r.process_id, s.alias, r.environment, s.settling_time_ms, s.timeout_ms, s.duration_ms,
         row_number() OVER (PARTITION BY r.process_id, s.alias, r.environment ORDER BY s.recorded_at DESC) AS age
     FROM orchestra.test_step_result AS s
     JOIN orchestra.test_run AS r ON r.tenant_id = s.tenant_id AND r.test_run_id = s.test_run_id
@@ -20,7 +20,8 @@ SELECT
     percentile_disc(0.95) WITHIN GROUP (ORDER BY settling_time_ms) AS p95_ms,
     percentile_disc(0.99) WITHIN GROUP (ORDER BY settling_time_ms) AS p99_ms,
     max(settling_time_ms) AS max_ms,
-    max(timeout_ms) FILTER (WHERE age = 1) AS timeout_ms
+    max(timeout_ms) FILTER (WHERE age = 1) AS timeout_ms,
+    percentile_disc(0.99) WITHIN GROUP (ORDER BY duration_ms) AS wait_p99_ms
 FROM measured
 WHERE age <= %(most)s
 GROUP BY process_id, alias, environment
