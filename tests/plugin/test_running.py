@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import re
@@ -556,3 +557,13 @@ def orchestra_dataset(orchestra_dataset, request):
 """
     )
     project.run().assert_outcomes(passed=1)
+
+
+def test_session_has_the_collector_look_seldom_only_while_it_has_scenarios(project: Any) -> None:
+    """Python tests beside scenarios see the threshold raised; alone, and afterwards, they find the usual one."""
+    usual = gc.get_threshold()
+    project.orders({"small": FAST})
+    project.write(test_look_dot_py="import gc\n\ndef test_look():\n    assert gc.get_threshold()[0] == 20_000\n")
+    project.run().assert_outcomes(passed=2)
+    assert gc.get_threshold() == usual
+    project.run("test_look.py").assert_outcomes(failed=1)
